@@ -1,0 +1,62 @@
+/** What an engine offers: parts, nothing more. The DStream algebra and the batch loop are written once, over these. */
+import type { BlockInfo, Lineage } from '../rdd/lineage.js'
+import type { Receiver } from '../receiver/receiver.js'
+import type { Time } from '../time.js'
+
+export interface Engine {
+  readonly clock: BatchClock
+  readonly receivers: ReceiverHost
+  readonly runner: JobRunner
+  /** Ends every thread, process and connection of the engine. */
+  close(): Promise<void>
+}
+
+/** Says when a batch begins. On the embedded engine a timer, on Spark the JVM's own batch clock. */
+export interface BatchClock {
+  now(): Time
+  /**
+   * Calls `tick(time)` for every multiple of `intervalMs` from `firstTime` on, in order, never two at once, making up for
+   * times it is late for. The promise of `tick` tells the engine that the batch has been generated.
+   */
+  start(firstTime: Time, intervalMs: number, tick: (time: Time) => Promise<void>): void
+  /** Stops ticking; resolves to the last time that was ticked (or null), once that tick has settled. */
+  stop(): Promise<Time | null>
+}
+
+/** Runs the receivers and knows the blocks they stored. */
+export interface ReceiverHost {
+  /** Starts each receiver, by stream id. Errors of a receiver go to the listeners, not to the caller. */
+  start(receivers: ReadonlyMap<number, Receiver<unknown>>): Promise<void>
+  /** Gives every block that waits to batch `time`, by stream, grouped into partitions. A time not after the last one gets what it got before. */
+  allocate(time: Time): Promise<ReadonlyMap<number, BlockGroups>>
+  /** Blocks received and not yet given to a batch. */
+  readonly hasUnallocatedBlocks: boolean
+  /** The records per second a receiver may take, from the rate estimator. */
+  setRate(streamId: number, ratePerSecond: number): void
+  /** Forgets the blocks of every batch before `time`. */
+  release(time: Time): Promise<void>
+  /** Stops the receivers; resolves when their last blocks are stored and known here. */
+  stop(): Promise<void>
+}
+
+/** The blocks of one stream in one batch: one array a partition. */
+export type BlockGroups = readonly (readonly BlockInfo[])[]
+
+/** What a job is for, as listeners, errors and the page name it. */
+export interface JobDescription {
+  readonly batchTime: Time | null
+  readonly outputId: number | null
+  /** The user's operation and place: `print at word-count.ts:7`. */
+  readonly name: string
+}
+
+/** Computes partitions. Every RDD action is composed over `collect`. */
+export interface JobRunner {
+  readonly defaultParallelism: number
+  /** The records of the partitions asked for (all when null), in their order. Rejects with `TASK_FAILED` when a task fails for good. */
+  collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]>
+  /** Writes the partitions to `directory` (null: keeps them in the executors) and resolves to the same records without history. */
+  checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage>
+  /** Drops cached partitions of this RDD. */
+  unpersist(rddId: number): void
+}

@@ -1,0 +1,147 @@
+/** Receiver: the class a user extends to bring records into a stream. Spark's Receiver, with a promise where Spark blocks. */
+import { MillraceError } from '../errors.js'
+import type { StorageLevel } from '../storage/storage-level.js'
+
+/** What a receiver is attached to while it runs: the supervisor's side of every call below. */
+export interface ReceiverSink<T> {
+  readonly streamId: number
+  /** Buffers one record into the current block; false when the source should pause until `drained` resolves. */
+  store(record: T): boolean
+  /** Resolves when a block of these records is stored as safely as the storage level and the log promise. */
+  storeBlock(records: readonly T[]): Promise<void>
+  /** Stores bytes the receiver reads back itself (see `Receiver.readBlock`); resolves as `storeBlock` does. */
+  storeBytes(block: ReceivedBytes): Promise<void>
+  /** Resolves when `store` may be called again after it returned false. */
+  drained(): Promise<void>
+  restart(message: string, error: unknown, delayMs: number | null): void
+  stop(message: string, error: unknown): void
+  reportError(message: string, error: unknown): void
+  readonly isStarted: boolean
+  readonly isStopped: boolean
+  /** Records per second this receiver may take now, or null when unlimited; `storeBytes` callers keep to it themselves. */
+  readonly ratePerSecond: number | null
+}
+
+/** Records as bytes that only their receiver understands, such as MQTT frames kept as they came. */
+export interface ReceivedBytes {
+  readonly bytes: Uint8Array
+  readonly records: number
+}
+
+/**
+ * A source of records, running beside the blocks it fills. Extend it, start the source in `onStart`, close it in `onStop`, and
+ * hand over what comes with `store`. Both are called again after `restart`; neither may block the thread.
+ *
+ * ```ts
+ * import { Receiver, StorageLevel } from 'millrace'
+ *
+ * class Counter extends Receiver<number> {
+ *   #timer?: NodeJS.Timeout
+ *   constructor() { super(StorageLevel.MEMORY_ONLY) }
+ *   onStart() { let n = 0; this.#timer = setInterval(() => this.store(n++), 10) }
+ *   onStop() { clearInterval(this.#timer) }
+ * }
+ * ```
+ */
+export abstract class Receiver<T> {
+  readonly storageLevel: StorageLevel
+  #sink: ReceiverSink<T> | null = null
+
+  constructor(storageLevel: StorageLevel) {
+    this.storageLevel = storageLevel
+  }
+
+  /** Starts the source: opens connections, sets timers. A throw or a rejection is reported and the receiver restarted. */
+  abstract onStart(): void | Promise<void>
+
+  /** Stops what `onStart` started. A restart waits for the promise, so two sources never run at once. */
+  abstract onStop(): void | Promise<void>
+
+  /** The host this receiver would like to run on, or undefined for any. */
+  get preferredLocation(): string | undefined {
+    return undefined
+  }
+
+  /**
+   * Buffers one record; it becomes part of the block that is cut at the next block interval. Returns false when the buffer is
+   * at its bound or the rate limit is reached: the record is kept, but the source should pause until `drained()` resolves.
+   * Not reliable by itself: acknowledge a source only after `storeBlock`. Throws `RECEIVER_NOT_ATTACHED` before the start.
+   */
+  store(record: T): boolean {
+    return this.#attached('store').store(record)
+  }
+
+  /** Stores these records as one block; resolves when it is as safe as the storage level and the log promise, rejects otherwise. */
+  storeBlock(records: readonly T[]): Promise<void> {
+    return this.#attached('storeBlock').storeBlock(records)
+  }
+
+  /** Resolves when the source may go on after `store` returned false. */
+  drained(): Promise<void> {
+    return this.#attached('drained').drained()
+  }
+
+  /** Stops and starts the source again after `delayMs` (default `spark.streaming.receiverRestartDelay`, with back-off). Calls collapse into the restart in flight. */
+  restart(message: string, error?: unknown, delayMs?: number): void {
+    this.#attached('restart').restart(message, error, delayMs ?? null)
+  }
+
+  /** Stops this receiver for good. */
+  stop(message: string, error?: unknown): void {
+    this.#attached('stop').stop(message, error)
+  }
+
+  /** Reports an error to the driver's listeners and log; the receiver goes on. */
+  reportError(message: string, error: unknown): void {
+    this.#attached('reportError').reportError(message, error)
+  }
+
+  /** True from the moment `onStart` is called until the receiver stops. */
+  isStarted(): boolean {
+    return this.#attached('isStarted').isStarted
+  }
+
+  /** True once the receiver is stopping or stopped: the condition that ends a receiving loop. */
+  isStopped(): boolean {
+    return this.#attached('isStopped').isStopped
+  }
+
+  /** The number of the stream this receiver feeds, or -1 before it is attached. */
+  get streamId(): number {
+    return this.#sink?.streamId ?? -1
+  }
+
+  /** Stores bytes as one block; tasks read them back with `readBlock`. For sources whose records are decoded late. */
+  protected storeBytes(block: ReceivedBytes): Promise<void> {
+    return this.#attached('storeBytes').storeBytes(block)
+  }
+
+  /** Records per second this receiver may take now, or null when unlimited. */
+  protected get ratePerSecond(): number | null {
+    return this.#attached('ratePerSecond').ratePerSecond
+  }
+
+  /**
+   * Reads records back from bytes given to `storeBytes`, in chunks of a few hundred, inside the task that processes the block.
+   * `batch` and `partition` are where it happens, for error texts.
+   * @internal
+   */
+  readBlock(_bytes: Uint8Array): Iterable<readonly T[]> {
+    throw new MillraceError('INTERNAL', `${this.constructor.name} stored bytes but has no readBlock.`)
+  }
+
+  /** Connects the receiver to its supervisor. @internal */
+  attach(sink: ReceiverSink<T>): void {
+    this.#sink = sink
+  }
+
+  #attached(call: string): ReceiverSink<T> {
+    if (this.#sink === null) {
+      throw new MillraceError(
+        'RECEIVER_NOT_ATTACHED',
+        `${this.constructor.name}.${call} was called before the receiver was started. A receiver works only while its StreamingContext runs it.`,
+      )
+    }
+    return this.#sink
+  }
+}
