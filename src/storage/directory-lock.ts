@@ -50,7 +50,7 @@ export class DirectoryLock {
         const holder = await readOwner(file)
         if (holder === 'gone') continue
         if (holder !== 'unreadable' && isAlive(holder)) throw inUse(path, holder)
-        await removeStale(file, holder === 'unreadable' ? null : holder.token, `${mine}.stale`)
+        if (await takeOver(file, holder, mine)) return new DirectoryLock(path, token)
       }
       throw inUse(path, null)
     } finally {
@@ -71,20 +71,39 @@ export class DirectoryLock {
 }
 
 /**
- * Removes a lock judged stale. It is moved aside first and looked at again: of two processes that judged the same lock, the
- * slower one would otherwise remove the lock the faster one has just made.
+ * Replaces the lock of a dead process by `mine`; false when another process was faster. Of all that see the same dead lock,
+ * only the one that makes the guard file named after it may replace it; the guard of a process that died meanwhile is
+ * passed in the same way.
  */
-async function removeStale(file: string, token: string | null, aside: string): Promise<void> {
-  try {
-    await fs.rename(file, aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw error
+async function takeOver(file: string, dead: Owner | 'unreadable', mine: string): Promise<boolean> {
+  const guards: string[] = []
+  for (let guarded = dead; ; ) {
+    const guard = `${file}.after-${tokenOf(guarded)}`
+    try {
+      await fs.link(mine, guard)
+      guards.push(guard)
+      break
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const other = await readOwner(guard)
+    if (other === 'gone' || other === 'unreadable' || isAlive(other)) return false
+    guards.push(guard)
+    guarded = other
   }
-  const moved = await readOwner(aside)
-  const isTheOneJudged = typeof moved === 'object' ? moved.token === token : token === null
-  if (!isTheOneJudged) await fs.link(aside, file).catch(() => {})
-  await fs.rm(aside, { force: true })
+  // From here on no other process passes: the guards of the dead are this one's to remove as well.
+  try {
+    const now = await readOwner(file)
+    if (now === 'gone' || tokenOf(now) !== tokenOf(dead)) return false
+    await fs.rename(mine, file)
+    return true
+  } finally {
+    for (const guard of guards) await fs.rm(guard, { force: true })
+  }
+}
+
+function tokenOf(owner: Owner | 'unreadable'): string {
+  return owner === 'unreadable' ? owner : owner.token
 }
 
 async function readOwner(file: string): Promise<Owner | 'gone' | 'unreadable'> {

@@ -1,0 +1,82 @@
+/** Which form the record serializer writes a column of values in. */
+
+/** How the values of a column are written. The numbers are part of the format. */
+export const Column = {
+  empty: 0,
+  mixed: 1,
+  int8: 2,
+  int16: 3,
+  int32: 4,
+  float64: 5,
+  texts: 6,
+  pairs: 7,
+  objects: 8,
+  buffers: 9,
+  constant: 10,
+} as const
+
+/** The most compact kind that fits every value. */
+export function columnOf(values: readonly unknown[]): number {
+  if (values.length === 0) return Column.empty
+  const first = values[0]
+  switch (typeof first) {
+    case 'number':
+      return numberColumn(values)
+    case 'string':
+      return all(values, isText) ? Column.texts : Column.mixed
+    case 'boolean':
+    case 'undefined':
+      return values.length > 1 && all(values, (value) => value === first) ? Column.constant : Column.mixed
+    case 'object':
+      if (first === null) return values.length > 1 && all(values, isNull) ? Column.constant : Column.mixed
+      if (Array.isArray(first)) return values.length > 1 && all(values, isPair) ? Column.pairs : Column.mixed
+      if (Buffer.isBuffer(first)) return all(values, Buffer.isBuffer) ? Column.buffers : Column.mixed
+      return values.length > 1 && isPlain(first) && areAlike(values) ? Column.objects : Column.mixed
+    default:
+      return Column.mixed
+  }
+}
+
+/** As `every`, but holes of a sparse array count as undefined. */
+function all(values: readonly unknown[], test: (value: unknown) => boolean): boolean {
+  for (const value of values) if (!test(value)) return false
+  return true
+}
+
+const isText = (value: unknown): boolean => typeof value === 'string'
+const isNull = (value: unknown): boolean => value === null
+const isPair = (value: unknown): boolean => Array.isArray(value) && value.length === 2
+
+function numberColumn(values: readonly unknown[]): number {
+  let min = 0
+  let max = 0
+  let isInteger = true
+  for (const value of values) {
+    if (typeof value !== 'number') return Column.mixed
+    if ((value | 0) !== value || (value === 0 && Object.is(value, -0))) isInteger = false
+    if (value < min) min = value
+    if (value > max) max = value
+  }
+  if (!isInteger) return Column.float64
+  if (min >= -0x80 && max < 0x80) return Column.int8
+  return min >= -0x8000 && max < 0x8000 ? Column.int16 : Column.int32
+}
+
+/** True for what `{}` and `Object.create(null)` make: an object without a class. */
+export function isPlain(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** True if all are plain objects with the same fields in the same order. */
+function areAlike(values: readonly unknown[]): boolean {
+  const names = Object.keys(values[0] as object)
+  if (names.length === 0) return false
+  for (const value of values) {
+    if (typeof value !== 'object' || value === null || !isPlain(value)) return false
+    const others = Object.keys(value)
+    if (others.length !== names.length) return false
+    for (let i = 0; i < names.length; i++) if (others[i] !== names[i]) return false
+  }
+  return true
+}
