@@ -218,7 +218,8 @@ function writeValue(writer: ByteWriter, value: unknown, depth: number): void {
         return
       }
       writer.byte(Tag.number)
-      return writer.float64(value)
+      writer.float64(value)
+      return
     case 'string':
       writer.byte(Tag.text)
       writer.text(value)
