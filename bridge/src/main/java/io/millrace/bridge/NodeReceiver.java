@@ -1,0 +1,194 @@
+package io.millrace.bridge;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import org.apache.spark.storage.StorageLevel;
+import org.apache.spark.streaming.receiver.Receiver;
+import scala.Option;
+
+/**
+ * A receiver written in TypeScript, in a Node process beside the executor. Node sends blocks; each is stored as Spark stores blocks
+ * (replicated or logged before `store` returns), and only then Node hears STORED and may acknowledge its source.
+ *
+ * <p>Only the receiver's number and what Spark must know to place it are serialized: the code comes with the bundle of the driver
+ * that runs, so a recovered receiver runs the new code. `restart` calls onStop and onStart on this same object.
+ */
+final class NodeReceiver extends Receiver<byte[]> {
+  private static final long serialVersionUID = 1L;
+  private static final byte[] NOTHING = new byte[0];
+  private static final long DRAIN_MS_MAX = 8_000;
+  private static final long RATE_POLL_MS = 250;
+
+  private final int index;
+  private final String host;
+  private transient volatile Session session;
+
+  NodeReceiver(int index, String host, StorageLevel level) {
+    super(level);
+    this.index = index;
+    this.host = host;
+  }
+
+  @Override
+  public Option<String> preferredLocation() {
+    return Option.apply(host);
+  }
+
+  @Override
+  public void onStart() {
+    Session opened = new Session();
+    session = opened;
+    opened.thread.start();
+  }
+
+  /** Tells Node to stop its source and send what it still holds; returns when that is stored, or after a few seconds. */
+  @Override
+  public void onStop() {
+    Session closing = session;
+    session = null;
+    if (closing != null) closing.close();
+  }
+
+  /** One Node process, from its start to its end, and the thread that reads and stores its blocks in order. */
+  private final class Session {
+    final Thread thread = new Thread(this::run, "millrace-receiver-" + index);
+    private volatile NodeProcess process;
+    private volatile boolean closing;
+
+    Session() {
+      thread.setDaemon(true);
+    }
+
+    private void run() {
+      try {
+        NodeProcess started = NodeProcess.start(WorkerSettings.shipped(), "receiver");
+        process = started;
+        if (closing) {
+          started.kill();
+          return;
+        }
+        started.link.send(Frame.RECEIVER_START, index, streamId());
+        Thread rates = new Thread(this::followRate, "millrace-receiver-rate-" + index);
+        rates.setDaemon(true);
+        rates.start();
+        for (Frame frame = started.link.read(); frame != null; frame = started.link.read()) handle(started, frame);
+        if (!closing) restart("The Node process of receiver " + index + " ended" + exitCode(started) + ".");
+      } catch (IOException | RuntimeException failure) {
+        NodeProcess failed = process;
+        if (failed != null) failed.kill();
+        if (!closing) restart("The Node process of receiver " + index + " failed: " + failure.getMessage(), failure);
+      }
+    }
+
+    private String exitCode(NodeProcess ended) {
+      try {
+        Integer code = ended.waitFor(1000);
+        return code == null ? "" : " with exit code " + code;
+      } catch (InterruptedException interrupted) {
+        Thread.currentThread().interrupt();
+        return "";
+      }
+    }
+
+    private void handle(NodeProcess from, Frame frame) throws IOException {
+      switch (frame.type) {
+        case Frame.BLOCK -> store(from, frame.body);
+        case Frame.RECEIVER_STARTED -> { }
+        case Frame.REPORT -> {
+          List<Object> fields = Values.decode(frame.body);
+          reportError(Values.toText(fields.get(0)), new NodeFailure(Values.toText(fields.get(1)), Values.toText(fields.get(2))));
+        }
+        case Frame.RECEIVER_STOP -> {
+          List<Object> fields = Values.decode(frame.body);
+          closing = true;
+          from.close();
+          NodeReceiver.this.stop(Values.toText(fields.get(0)));
+        }
+        default -> throw new IOException("A receiver does not send frames of type " + frame.type + ".");
+      }
+    }
+
+    /** Body: number of the block, count of its records, the bytes. */
+    private void store(NodeProcess from, byte[] body) throws IOException {
+      ByteBuffer header = ByteBuffer.wrap(body);
+      int number = header.getInt();
+      int records = header.getInt();
+      try {
+        NodeReceiver.this.store(new Elements(Arrays.copyOfRange(body, 8, body.length), records));
+      } catch (RuntimeException failure) {
+        from.link.send(Frame.NOT_STORED, number, String.valueOf(failure.getMessage()));
+        return;
+      }
+      from.link.send(Frame.STORED, number);
+    }
+
+    /** Passes Spark's rate limit on when it changes. */
+    private void followRate() {
+      long last = -1;
+      try {
+        while (process.isAlive() && !closing) {
+          long limit = currentRateLimit();
+          if (limit != last) process.link.send(Frame.RATE, limit == Long.MAX_VALUE ? null : limit);
+          last = limit;
+          Thread.sleep(RATE_POLL_MS);
+        }
+      } catch (IOException | InterruptedException over) {
+        Thread.currentThread().interrupt();
+      }
+    }
+
+    void close() {
+      closing = true;
+      NodeProcess stopping = process;
+      if (stopping == null) return;
+      try {
+        stopping.link.send(Frame.RECEIVER_STOP);
+        if (Thread.currentThread() != thread) thread.join(DRAIN_MS_MAX);
+      } catch (IOException | InterruptedException gone) {
+        // It is killed below in any case.
+      }
+      stopping.kill();
+    }
+  }
+
+  /**
+   * The limit the driver's rate estimator set, in records per second. `supervisor` is private[streaming], which is public in
+   * bytecode; without it a receiver runs unlimited but for spark.streaming.receiver.maxRate, which Node applies itself.
+   */
+  private long currentRateLimit() {
+    try {
+      Object supervisor = Receiver.class.getMethod("supervisor").invoke(this);
+      return (Long) supervisor.getClass().getMethod("getCurrentRateLimit").invoke(supervisor);
+    } catch (ReflectiveOperationException | RuntimeException unknown) {
+      return Long.MAX_VALUE;
+    }
+  }
+
+  /** A block as Spark's elements: the bytes, then one empty element for each further record, so that Spark's counts are of records. */
+  private static final class Elements implements Iterator<byte[]> {
+    private byte[] bytes;
+    private int left;
+
+    Elements(byte[] bytes, int records) {
+      this.bytes = bytes;
+      this.left = Math.max(1, records);
+    }
+
+    @Override
+    public boolean hasNext() {
+      return left > 0;
+    }
+
+    @Override
+    public byte[] next() {
+      if (left-- <= 0) throw new NoSuchElementException();
+      byte[] element = bytes;
+      bytes = NOTHING;
+      return element;
+    }
+  }
+}

@@ -1,0 +1,228 @@
+package io.millrace.bridge;
+
+import java.io.IOException;
+import java.lang.reflect.Method;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.IntStream;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.api.java.function.VoidFunction;
+import org.apache.spark.rdd.RDD;
+import org.apache.spark.storage.StorageLevel;
+import scala.Tuple2;
+
+/**
+ * The operations the Node driver may call: docs/protocol.md lists them. RDDs go by handles, numbers that Node chooses, so a whole
+ * lineage is built and run in one call.
+ */
+final class Operations {
+  private final Gateway gateway;
+  private final Map<Integer, JavaRDD<byte[]>> handles = new ConcurrentHashMap<>();
+  private final TaskReports reports = new TaskReports();
+  private final Events events;
+  private final Files files = new Files();
+  private volatile JavaSparkContext context;
+  private volatile StreamingHost streaming;
+
+  Operations(Gateway gateway) {
+    this.gateway = gateway;
+    this.events = new Events(gateway);
+  }
+
+  JavaSparkContext context() {
+    JavaSparkContext known = context;
+    if (known == null) throw new IllegalStateException("There is no SparkContext yet: call `context` first.");
+    return known;
+  }
+
+  StreamingHost streaming() {
+    StreamingHost known = streaming;
+    if (known == null) throw new IllegalStateException("There is no StreamingContext yet: call `streaming` first.");
+    return known;
+  }
+
+  /** Runs one operation, `[name, …arguments]`. The value of the last one of a call is its result. */
+  Object run(int call, List<Object> o) throws IOException {
+    switch (Values.toText(o.get(0))) {
+      case "context":
+        return openContext(Values.list(o.get(1)));
+      case "ship":
+        for (Object path : Values.list(o.get(1))) context().addFile(Values.toText(path));
+        return null;
+      case "streaming":
+        streaming = StreamingHost.open(
+            context(), Values.toLong(o.get(1)), (Long) longOrNull(o.get(2)), Values.toText(o.get(3)), Values.list(o.get(4)), events);
+        return List.of(streaming.isRecovered(), streaming.inputCount());
+      case "start":
+        streaming().start();
+        return null;
+      case "stopStreaming":
+        streaming().stop((Boolean) o.get(1));
+        return null;
+      case "stop":
+        stop();
+        return null;
+      case "input":
+        handles.put(Values.toInt(o.get(1)), streaming().input(Values.toLong(o.get(2)), Values.toInt(o.get(3))));
+        return null;
+      case "forget":
+        streaming().forgetBefore(Values.toLong(o.get(1)));
+        return null;
+      case "node":
+        return createNode(o);
+      case "shuffle":
+        return shuffle(Values.toInt(o.get(1)), rdd(o.get(2)), Values.toInt(o.get(3)));
+      case "persist":
+        rdd(o.get(1)).persist(storageLevel(Values.list(o.get(2))));
+        return null;
+      case "unpersist":
+        rdd(o.get(1)).unpersist(false);
+        return null;
+      case "drop":
+        for (Object handle : Values.list(o.get(1))) handles.remove(Values.toInt(handle));
+        return null;
+      case "job":
+        context().sc().setJobDescription(Values.toText(o.get(1)));
+        context().setCallSite(Values.toText(o.get(1)));
+        return null;
+      case "collect":
+        return collect(call, rdd(o.get(1)), o.get(2) == null ? null : Values.toInts(o.get(2)));
+      case "checkpoint":
+        return checkpoint(rdd(o.get(1)), Values.toText(o.get(2)));
+      case "restore":
+        handles.put(Values.toInt(o.get(1)), restore(Values.toText(o.get(2))));
+        return null;
+      case "blocks":
+        return events.receivedBlocks();
+      case "workers":
+        NodeWorkerPool.get().closeIdle();
+        return null;
+      case "write":
+        files.write(Values.toText(o.get(1)), Values.toBytes(o.get(2)), context().hadoopConfiguration());
+        return null;
+      case "read":
+        return files.read(Values.toText(o.get(1)), context().hadoopConfiguration());
+      case "list":
+        return files.list(Values.toText(o.get(1)), context().hadoopConfiguration());
+      case "delete":
+        return files.delete(Values.toText(o.get(1)), context().hadoopConfiguration());
+      default:
+        throw new IllegalArgumentException("The bridge has no operation " + o.get(0) + ".");
+    }
+  }
+
+  private Object openContext(List<Object> settings) {
+    SparkConf conf = new SparkConf();
+    for (Object setting : settings) {
+      List<Object> pair = Values.list(setting);
+      conf.set(Values.toText(pair.get(0)), Values.toText(pair.get(1)));
+    }
+    JavaSparkContext opened = new JavaSparkContext(conf);
+    context = opened;
+    opened.sc().register(reports, "millrace task reports");
+    opened.sc().addSparkListener(events);
+    List<Object> facts = new ArrayList<>();
+    facts.add(opened.version());
+    facts.add(opened.sc().applicationId());
+    facts.add(opened.defaultParallelism());
+    facts.add(opened.sc().uiWebUrl().isDefined() ? opened.sc().uiWebUrl().get() : null);
+    return facts;
+  }
+
+  private Object createNode(List<Object> o) {
+    List<RDD<byte[]>> parents = new ArrayList<>();
+    for (Object handle : Values.list(o.get(2))) parents.add(rdd(handle).rdd());
+    List<int[]> inputs = new ArrayList<>();
+    List<int[]> inputPartitions = new ArrayList<>();
+    List<byte[]> payloads = new ArrayList<>();
+    for (Object partition : Values.list(o.get(3))) {
+      List<Object> fields = Values.list(partition);
+      inputs.add(Values.toInts(fields.get(0)));
+      inputPartitions.add(Values.toInts(fields.get(1)));
+      payloads.add(Values.toBytes(fields.get(2)));
+    }
+    NodeRdd node = NodeRdd.of(context().sc(), parents, inputs, inputPartitions, payloads, Values.toBytes(o.get(4)), reports);
+    node.setName(Values.toText(o.get(5)));
+    handles.put(Values.toInt(o.get(1)), new JavaRDD<>(node, NodeRdd.BYTES));
+    return null;
+  }
+
+  /** Each chunk begins with the number of the partition it goes to, which Node wrote there; it stays in the chunk. */
+  private Object shuffle(int handle, JavaRDD<byte[]> parent, int partitions) {
+    JavaRDD<byte[]> moved = parent
+        .mapToPair(chunk -> new Tuple2<>(partitionOf(chunk), chunk))
+        .partitionBy(new ChunkPartitioner(partitions))
+        .values();
+    handles.put(handle, moved);
+    return null;
+  }
+
+  static Integer partitionOf(byte[] chunk) {
+    return (chunk[0] & 0xff) << 24 | (chunk[1] & 0xff) << 16 | (chunk[2] & 0xff) << 8 | chunk[3] & 0xff;
+  }
+
+  /** Sends the chunks of each partition as DATA frames; the result is what the tasks reported. */
+  private Object collect(int call, JavaRDD<byte[]> rdd, int[] partitions) throws IOException {
+    int[] wanted = partitions != null ? partitions : IntStream.range(0, rdd.getNumPartitions()).toArray();
+    if (wanted.length > 0) {
+      List<byte[]>[] collected = rdd.collectPartitions(wanted);
+      for (int i = 0; i < wanted.length; i++) {
+        for (byte[] chunk : collected[i]) gateway.data(call, wanted[i], chunk);
+      }
+    }
+    return reports.drain();
+  }
+
+  /** Computes every partition and writes it; the result is where. Without a directory the executors keep them, history cut off. */
+  private Object checkpoint(JavaRDD<byte[]> rdd, String directory) {
+    if (directory == null) {
+      rdd.rdd().localCheckpoint();
+    } else {
+      context().setCheckpointDir(directory);
+      rdd.checkpoint();
+    }
+    VoidFunction<java.util.Iterator<byte[]>> readAll = chunks -> {
+      while (chunks.hasNext()) chunks.next();
+    };
+    rdd.foreachPartition(readAll);
+    return List.of(
+        directory == null ? "" : rdd.getCheckpointFile().get(), rdd.getNumPartitions(), reports.drain());
+  }
+
+  /** checkpointFile is protected in Scala and public in bytecode; PySpark relies on it too. */
+  @SuppressWarnings("unchecked")
+  private JavaRDD<byte[]> restore(String path) {
+    try {
+      Method checkpointFile = JavaSparkContext.class.getMethod("checkpointFile", String.class);
+      return (JavaRDD<byte[]>) checkpointFile.invoke(context(), path);
+    } catch (ReflectiveOperationException missing) {
+      throw new UnsupportedOperationException("This Spark offers no way to read back the checkpoint " + path + ".", missing);
+    }
+  }
+
+  private JavaRDD<byte[]> rdd(Object handle) {
+    JavaRDD<byte[]> rdd = handles.get(Values.toInt(handle));
+    if (rdd == null) throw new IllegalArgumentException("There is no RDD with handle " + handle + ".");
+    return rdd;
+  }
+
+  static StorageLevel storageLevel(List<Object> flags) {
+    return StorageLevel.apply(
+        (Boolean) flags.get(0), (Boolean) flags.get(1), (Boolean) flags.get(2), (Boolean) flags.get(3), Values.toInt(flags.get(4)));
+  }
+
+  private static Long longOrNull(Object value) {
+    return value == null ? null : Values.toLong(value);
+  }
+
+  /** Stops whatever runs. Safe to call more than once, and from any thread but a batch's. */
+  synchronized void stop() {
+    if (streaming != null) streaming.stop(false);
+    if (context != null) context.stop();
+    NodeWorkerPool.get().closeIdle();
+  }
+}
