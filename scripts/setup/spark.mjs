@@ -1,0 +1,14 @@
+/** Spark as the tests run it: Millrace's jar, built with Maven, and the jars of every Spark tested, from Maven Central. */
+export default function spark({ run, find, say }) {
+  for (const [program, packages] of [
+    ['java', 'openjdk-17-jdk-headless'],
+    ['mvn', 'maven'],
+  ]) {
+    if (find(program) === null) throw new Error(`${program} is not on the PATH. Run: sudo apt-get install ${packages}`)
+  }
+  say('compiling, and building the bridge; the first time this fetches its dependencies from Maven Central')
+  run('node_modules/.bin/tsc', ['-b'])
+  run(process.execPath, ['scripts/build-bridge.mjs'])
+  run(process.execPath, ['scripts/spark-jars.mjs'])
+  say('ready')
+}
