@@ -1,5 +1,6 @@
 /** What an engine offers: parts, nothing more. The DStream algebra and the batch loop are written once, over these. */
-import type { BlockInfo, Lineage } from '../rdd/lineage.js'
+import type { JobRunner } from '../rdd/job-runner.js'
+import type { BlockInfo } from '../rdd/lineage.js'
 import type { Receiver } from '../receiver/receiver.js'
 import type { Time } from '../time.js'
 
@@ -19,6 +20,8 @@ export interface BatchClock {
    * times it is late for. The promise of `tick` tells the engine that the batch has been generated.
    */
   start(firstTime: Time, intervalMs: number, tick: (time: Time) => Promise<void>): void
+  /** Resolves when every tick so far has settled. */
+  settled(): Promise<void>
   /** Stops ticking; resolves to the last time that was ticked (or null), once that tick has settled. */
   stop(): Promise<Time | null>
 }
@@ -42,21 +45,15 @@ export interface ReceiverHost {
 /** The blocks of one stream in one batch: one array a partition. */
 export type BlockGroups = readonly (readonly BlockInfo[])[]
 
-/** What a job is for, as listeners, errors and the page name it. */
-export interface JobDescription {
-  readonly batchTime: Time | null
-  readonly outputId: number | null
-  /** The user's operation and place: `print at word-count.ts:7`. */
-  readonly name: string
+/** What an engine tells of its receivers. */
+export interface ReceiverListener {
+  receiverStarted(receiver: ReceiverState): void
+  receiverError(failure: ReceiverState & { readonly message: string; readonly error: Error }): void
+  receiverStopped(end: ReceiverState & { readonly message: string; readonly error: Error | null }): void
 }
 
-/** Computes partitions. Every RDD action is composed over `collect`. */
-export interface JobRunner {
-  readonly defaultParallelism: number
-  /** The records of the partitions asked for (all when null), in their order. Rejects with `TASK_FAILED` when a task fails for good. */
-  collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]>
-  /** Writes the partitions to `directory` (null: keeps them in the executors) and resolves to the same records without history. */
-  checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage>
-  /** Drops cached partitions of this RDD. */
-  unpersist(rddId: number): void
+export interface ReceiverState {
+  readonly streamId: number
+  /** The class of the receiver. */
+  readonly name: string
 }

@@ -10,6 +10,7 @@
  *   checkpointed   partitions read back from storage, their history cut off
  */
 import type { Partitioner } from './partitioner.js'
+import type { StorageLevel } from './storage-level.js'
 import type { TaskFunction } from './task-function.js'
 
 export type Lineage =
@@ -20,6 +21,10 @@ export type Lineage =
   | UnitedLineage
   | CheckpointedLineage
 
+/** A node before its context has numbered it. */
+export type NewLineage = WithoutNumber<Lineage>
+type WithoutNumber<L> = L extends Lineage ? Omit<L, 'id' | 'storageLevel'> : never
+
 interface Node {
   /** Unique in its context; names the cached partitions. */
   readonly id: number
@@ -27,6 +32,8 @@ interface Node {
   readonly partitions: number
   /** Where the records are known to lie by key, or null. Two RDDs with equal partitioners join without a shuffle. */
   readonly partitioner: Partitioner | null
+  /** Set by `persist`: the first task that computes a partition keeps it. */
+  storageLevel: StorageLevel | null
 }
 
 /** One block as the tracker knows it: records one receiver stored together. */
@@ -36,6 +43,8 @@ export interface BlockInfo {
   readonly streamId: number
   readonly records: number
   readonly bytes: number
+  /** The block interval it was stored in, counted from the epoch; neighbours of one interval become one partition. */
+  readonly slot: number
   /** The executors that hold a copy; the first stored it. */
   readonly locations: readonly number[]
 }

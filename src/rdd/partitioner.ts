@@ -51,6 +51,17 @@ export class CustomPartitioner {
   }
 }
 
+/** The keys that cut a sample of keys into `partitions` ranges of about equal weight; fewer when keys repeat. */
+export function rangeBounds(sample: readonly unknown[], partitions: number): unknown[] {
+  const sorted = [...sample].sort(compareKeys)
+  const bounds: unknown[] = []
+  for (let i = 1; i < partitions && sorted.length > 0; i++) {
+    const bound = sorted[Math.min(Math.floor((i * sorted.length) / partitions), sorted.length - 1)]
+    if (bounds.length === 0 || compareKeys(bounds.at(-1), bound) < 0) bounds.push(bound)
+  }
+  return bounds
+}
+
 /** True if both send every key to the same partition. */
 export function samePartitioner(a: Partitioner | null, b: Partitioner | null): boolean {
   if (a === null || b === null) return false

@@ -1,6 +1,6 @@
 /** Receiver: the class a user extends to bring records into a stream. Spark's Receiver, with a promise where Spark blocks. */
 import { MillraceError } from '../errors.js'
-import type { StorageLevel } from '../storage/storage-level.js'
+import type { StorageLevel } from '../rdd/storage-level.js'
 
 /** What a receiver is attached to while it runs: the supervisor's side of every call below. */
 export interface ReceiverSink<T> {

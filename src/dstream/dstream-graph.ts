@@ -1,0 +1,126 @@
+/** The graph of a job: its nodes in the order the user made them, its inputs and its outputs. */
+import { type ErrorCode, MillraceError } from '../errors.js'
+import type { BlockInfo } from '../rdd/lineage.js'
+import type { RDD } from '../rdd/rdd.js'
+import type { SparkContext } from '../rdd/spark-context.js'
+import { FunctionScope } from '../rdd/task-function.js'
+import type { Time } from '../time.js'
+import type { StreamNode } from './stream-node.js'
+
+/** The blocks of one batch by stream: one array a partition. */
+export type BatchBlocks = ReadonlyMap<number, readonly (readonly BlockInfo[])[]>
+
+/** One output of one batch, ready to run. */
+export interface Job {
+  readonly time: Time
+  readonly outputId: number
+  /** The user's operation, such as `print`. */
+  readonly name: string
+  run(): Promise<void>
+}
+
+/** A node where data enters: it gets every batch's blocks, in order, before anyone asks it for an RDD. */
+export interface InputNode extends StreamNode {
+  readonly streamId: number
+  takeBatch(time: Time, blocks: BatchBlocks): void
+}
+
+/** What an output does with the RDD of each batch. */
+export interface OutputOperation {
+  readonly node: StreamNode
+  readonly name: string
+  run(rdd: RDD<unknown>, time: Time): void | Promise<void>
+}
+
+export class DStreamGraph {
+  readonly context: SparkContext
+  readonly batchMs: number
+  readonly nodes: StreamNode[] = []
+  readonly inputs: InputNode[] = []
+  readonly outputs: OutputOperation[] = []
+  /** The time before the first batch; known once the graph has started. */
+  #zeroTime: Time | null = null
+  #closed: 'starting' | 'stopping' | null = null
+
+  constructor(context: SparkContext, batchMs: number) {
+    this.context = context
+    this.batchMs = batchMs
+  }
+
+  /** How long every stream keeps its RDDs at least, in milliseconds. */
+  rememberMs = 0
+  /** Where `print` writes. */
+  print: (text: string) => void = (text) => {
+    process.stdout.write(text)
+  }
+
+  /** Takes a node in; returns its place in the order of creation. */
+  add(node: StreamNode): number {
+    this.assertOpen()
+    return this.nodes.push(node) - 1
+  }
+
+  addOutput(output: OutputOperation): void {
+    this.assertOpen()
+    this.outputs.push(output)
+  }
+
+  /** Throws when the graph can no longer change. */
+  assertOpen(code?: ErrorCode): void {
+    if (this.#closed === null) return
+    const verb = this.#closed === 'starting' ? 'started' : 'stopped'
+    throw new MillraceError(
+      code ?? (this.#closed === 'starting' ? 'CONTEXT_STARTED' : 'CONTEXT_STOPPED'),
+      `Adding new inputs, transformations, and output operations after ${this.#closed} a context is not supported: this context has been ${verb}. Describe the whole graph first.`,
+    )
+  }
+
+  /** No changes from now on. */
+  close(reason: 'starting' | 'stopping'): void {
+    this.#closed = reason
+  }
+
+  get zeroTime(): Time {
+    if (this.#zeroTime === null)
+      throw new MillraceError('ILLEGAL_STATE', 'The stream has not been initialized: its context has not started.')
+    return this.#zeroTime
+  }
+
+  /** Checks the graph and fixes the time from which batches are counted. */
+  start(zeroTime: Time): void {
+    if (this.outputs.length === 0) {
+      throw new MillraceError(
+        'NO_OUTPUT_OPERATION',
+        'No output operations registered, so nothing to execute: end at least one stream with print, foreachRDD or another output.',
+      )
+    }
+    this.#zeroTime = zeroTime
+    for (const output of this.outputs) output.node.remember(output.node.slideMs)
+    for (const node of this.nodes) node.remember(this.rememberMs)
+  }
+
+  /** The jobs of the batch of `time`, one for each output that has an RDD then, in the order the outputs were registered. */
+  generateJobs(time: Time, blocks: BatchBlocks): Job[] {
+    for (const input of this.inputs) input.takeBatch(time, blocks)
+    return this.outputs.flatMap((output, outputId) => {
+      const rdd = output.node.rddAt(time)
+      if (rdd === null) return []
+      return [{ time, outputId, name: output.name, run: async () => output.run(rdd, time) }]
+    })
+  }
+
+  /** Drops what no later batch needs, once the batch of `time` is done. */
+  forget(time: Time): void {
+    for (const node of this.nodes) node.forget(time)
+  }
+
+  /** The longest any input must keep its data, in milliseconds. */
+  get inputRememberMs(): number {
+    return Math.max(this.batchMs, ...this.inputs.map((input) => input.rememberMs))
+  }
+
+  /** Builds RDDs for an operator; its user functions get names under the operator's id. */
+  static scoped<R>(node: StreamNode, time: Time | null, build: () => R): R {
+    return new FunctionScope(node.id, time).run(build)
+  }
+}

@@ -1,0 +1,233 @@
+/** DStream: a typed handle on a node of the graph. Every operation makes a node and returns a handle on it. */
+
+import { unite } from '../rdd/combination.js'
+import type { Item, Pair } from '../rdd/pair.js'
+import type { RDD } from '../rdd/rdd.js'
+import { countInOne, reduceInOne } from '../rdd/single-result.js'
+import { StorageLevel } from '../rdd/storage-level.js'
+import { toText } from '../rdd/text.js'
+import { type Duration, type Time, toMilliseconds } from '../time.js'
+import type { DStreamGraph } from './dstream-graph.js'
+import { TransformedNode, WindowedNode } from './nodes.js'
+import { PairOperations } from './pair-operations.js'
+import type { StreamNode } from './stream-node.js'
+
+/**
+ * A stream as a series of RDDs, one each batch. Operations describe what happens to every batch; nothing runs before the
+ * context starts. Spark's DStream, with TypeScript's types.
+ *
+ * ```ts
+ * import { StreamingContext, MqttStringReceiver } from 'millrace'
+ * const ssc = new StreamingContext({ appName: 'word-count', batchInterval: '1s' })
+ * const lines = ssc.receiverStream(new MqttStringReceiver('mqtt://127.0.0.1:1883', 'plant/log'))
+ * lines.flatMap((line) => line.split(' ')).map((word) => [word, 1]).reduceByKey((a, b) => a + b).print()
+ * ```
+ */
+export class DStream<out T> extends PairOperations {
+  /** @internal */
+  readonly node: StreamNode
+
+  /** @internal */
+  constructor(node: StreamNode) {
+    super()
+    this.node = node
+  }
+
+  // One record at a time
+
+  /** `f` of every record. */
+  map<U extends Item>(f: (record: T) => U): DStream<U> {
+    return this.derive('map', (rdd) => rdd.map(f))
+  }
+
+  /** The records for which `f` is true. */
+  filter<S extends T>(f: (record: T) => record is S): DStream<S>
+  filter(f: (record: T) => unknown): DStream<T>
+  filter(f: (record: T) => unknown): DStream<T> {
+    return this.derive('filter', (rdd) => rdd.filter(f))
+  }
+
+  /** All records of the iterables `f` returns. */
+  flatMap<U extends Item>(f: (record: T) => Iterable<U>): DStream<U> {
+    return this.derive('flatMap', (rdd) => rdd.flatMap(f))
+  }
+
+  // Whole partitions
+
+  /** `f` of an iterator over each partition, empty ones too; `f` may be async. */
+  mapPartitions<U extends Item>(
+    f: (records: IterableIterator<T>) => Iterable<U> | Promise<Iterable<U>>,
+    preservesPartitioning = false,
+  ): DStream<U> {
+    return this.derive('mapPartitions', (rdd) => rdd.mapPartitions(f, preservesPartitioning))
+  }
+
+  /** Each partition as one array. */
+  glom(): DStream<T[]> {
+    return this.derive('glom', (rdd) => rdd.glom())
+  }
+
+  // Whole batches
+
+  /** One record a batch: all its records made one by `f`. An empty batch gives none. */
+  reduce(f: (a: T, b: T) => T): DStream<T> {
+    return this.derive('reduce', (rdd) => reduceInOne(rdd, f))
+  }
+
+  /** One record a batch: how many it has, 0 for an empty one. */
+  count(): DStream<number> {
+    return this.derive('count', (rdd) => countInOne(rdd), 'fail')
+  }
+
+  /** Each distinct record with the number of times it occurs in the batch. */
+  countByValue(partitions?: number): DStream<Pair<T, number>> {
+    return this.derive('countByValue', (rdd) =>
+      rdd.map((record): Pair<T, number> => [record, 1]).reduceByKey((a, b) => a + b, partitions),
+    )
+  }
+
+  /** The records of both streams, which must have the same slide. A batch in which one has no RDD fails. */
+  union<U extends Item>(...others: DStream<U>[]): DStream<T | U> {
+    return uniteStreams<T | U>([this, ...others])
+  }
+
+  /**
+   * Any RDD code, each batch: `f` is called on the driver with the RDD and the time of the batch and returns another RDD.
+   * It must be synchronous, and give functions to RDDs in the same order in every batch.
+   */
+  transform<U>(f: (rdd: RDD<T>, time: Time) => RDD<U>): DStream<U> {
+    return streamOf(
+      new TransformedNode(this.node.graph, {
+        operation: 'transform',
+        parents: [this.node],
+        build: ([rdd], time) => f(rdd as RDD<T>, time),
+        whenNone: 'fail',
+        perBatch: true,
+      }),
+    )
+  }
+
+  /** As `transform`, with the RDD of another stream of the same slide beside this one's. */
+  transformWith<U, V>(other: DStream<U>, f: (rdd: RDD<T>, otherRdd: RDD<U>, time: Time) => RDD<V>): DStream<V> {
+    return streamOf(
+      new TransformedNode(this.node.graph, {
+        operation: 'transformWith',
+        parents: [this.node, other.node],
+        build: ([a, b], time) => f(a as RDD<T>, b as RDD<U>, time),
+        whenNone: 'fail',
+        perBatch: true,
+      }),
+    )
+  }
+
+  // Windows
+
+  /**
+   * The records of the last `window` of this stream, every `slide` (default: this stream's slide). Both must be multiples of
+   * this stream's slide, else `ILLEGAL_ARGUMENT`. Early windows hold what there is.
+   */
+  window(window: Duration, slide: Duration = this.node.slideMs): DStream<T> {
+    return streamOf(new WindowedNode(this.node.graph, this.node, toMilliseconds(window), toMilliseconds(slide)))
+  }
+
+  // Outputs
+
+  /**
+   * Calls `f` on the driver with the RDD and the time of every batch. Functions given to RDD operations inside run on the
+   * driver too; to work beside the data, transform before or use `foreachPartition`. A rejection fails the batch.
+   */
+  foreachRDD(f: (rdd: RDD<T>, time: Time) => void | Promise<void>): void {
+    this.node.graph.addOutput({ node: this.node, name: 'foreachRDD', run: (rdd, time) => f(rdd as RDD<T>, time) })
+  }
+
+  /** Calls `f` once for every partition of every batch, beside the data; `f` may be async. For writing to other systems. */
+  foreachPartition(f: (records: IterableIterator<T>, partition: number) => void | Promise<void>): void {
+    const effects = this.derive('foreachPartition', (rdd) =>
+      rdd.mapPartitionsWithIndex(async (partition, records) => {
+        await f(records, partition)
+        return []
+      }),
+    )
+    effects.node.graph.addOutput({
+      node: effects.node,
+      name: 'foreachPartition',
+      run: async (rdd) => {
+        await rdd.collect()
+      },
+    })
+  }
+
+  /** Prints the first `n` records of every batch under a header with its time, as Spark does; `...` when there are more. */
+  print(n = 10): void {
+    this.node.graph.addOutput({
+      node: this.node,
+      name: 'print',
+      run: async (rdd, time) => {
+        const records = await rdd.take(n + 1)
+        const rule = '-------------------------------------------'
+        const lines = [
+          rule,
+          `Time: ${time} ms`,
+          rule,
+          ...records.slice(0, n).map(toText),
+          ...(records.length > n ? ['...'] : []),
+          '',
+        ]
+        this.node.graph.print(`${lines.join('\n')}\n`)
+      },
+    })
+  }
+
+  // Housekeeping
+
+  /** Gives this operator a fixed name, so that its state and functions are found again after the code around it changed. */
+  named(name: string): this {
+    this.node.rename(name)
+    return this
+  }
+
+  /** Keeps the RDDs of this stream; the default is `MEMORY_ONLY_SER`. Throws `UNSUPPORTED` once the context has started. */
+  persist(level: StorageLevel = StorageLevel.MEMORY_ONLY_SER): this {
+    this.node.persist(level)
+    return this
+  }
+
+  /** `persist()` at the default level. */
+  cache(): this {
+    return this.persist()
+  }
+
+  /** A stream whose RDD of each time is built from this stream's. @internal */
+  derive<U>(
+    operation: string,
+    build: (rdd: RDD<T>, time: Time) => RDD<U>,
+    whenNone: 'none' | 'fail' = 'none',
+  ): DStream<U> {
+    return streamOf(
+      new TransformedNode(this.node.graph, {
+        operation,
+        parents: [this.node],
+        build: ([rdd], time) => build(rdd as RDD<T>, time),
+        whenNone,
+      }),
+    )
+  }
+}
+
+/** A handle on a node. @internal */
+export function streamOf<T>(node: StreamNode): DStream<T> {
+  return new DStream<T>(node)
+}
+
+/** One stream of the records of several. @internal */
+export function uniteStreams<T>(streams: readonly DStream<T>[]): DStream<T> {
+  const graph: DStreamGraph | undefined = streams[0]?.node.graph
+  return streamOf(
+    new TransformedNode(graph as DStreamGraph, {
+      operation: 'union',
+      parents: streams.map((stream) => stream.node),
+      build: (rdds) => unite(rdds),
+      whenNone: 'fail',
+    }),
+  )
+}

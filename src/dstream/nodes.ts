@@ -1,0 +1,206 @@
+/** The kinds of stream nodes without state: inputs, transformed streams, windows. */
+import { MillraceError } from '../errors.js'
+import { unite } from '../rdd/combination.js'
+import type { RDD } from '../rdd/rdd.js'
+import { StorageLevel } from '../rdd/storage-level.js'
+import { isMultipleOf, type Time } from '../time.js'
+import { type BatchBlocks, DStreamGraph, type InputNode } from './dstream-graph.js'
+import { StreamNode } from './stream-node.js'
+
+/** Builds the RDD of one time from the parents' RDDs of that time. Must give functions to RDDs in the same order every time. */
+export type Build = (rdds: readonly RDD<unknown>[], time: Time) => RDD<unknown>
+
+export interface TransformedOptions {
+  readonly operation: string
+  readonly parents: readonly StreamNode[]
+  readonly build: Build
+  /** What happens when a parent has no RDD: none here either, or an error, as Spark's `transform` and `union` do. */
+  readonly whenNone: 'none' | 'fail'
+  /** True when the functions may differ from batch to batch, because the user's callback makes them. */
+  readonly perBatch?: boolean
+}
+
+/** A stream made of its parents' RDDs of the same time. Nearly every operation is one of these. */
+export class TransformedNode extends StreamNode {
+  readonly dependencies: readonly StreamNode[]
+  readonly #options: TransformedOptions
+
+  constructor(graph: DStreamGraph, options: TransformedOptions) {
+    const [first] = options.parents
+    if (first === undefined)
+      throw new MillraceError('ILLEGAL_ARGUMENT', `${options.operation} needs at least one stream.`)
+    for (const parent of options.parents) {
+      if (parent.graph !== graph)
+        throw new MillraceError('ILLEGAL_ARGUMENT', `${options.operation} of streams of different contexts.`)
+      if (parent.slideMs !== first.slideMs) {
+        throw new MillraceError(
+          'ILLEGAL_ARGUMENT',
+          `${options.operation} of streams with different slides: ${first.slideMs} ms and ${parent.slideMs} ms.`,
+        )
+      }
+    }
+    super(graph, options.operation)
+    this.dependencies = options.parents
+    this.#options = options
+  }
+
+  get slideMs(): number {
+    return this.dependencies[0]!.slideMs
+  }
+
+  protected compute(time: Time): RDD<unknown> | null {
+    const rdds: RDD<unknown>[] = []
+    for (const parent of this.dependencies) {
+      const rdd = parent.rddAt(time)
+      if (rdd !== null) rdds.push(rdd)
+      else if (this.#options.whenNone === 'none') return null
+      else {
+        throw new MillraceError(
+          'ILLEGAL_STATE',
+          `${this.id} needs an RDD of ${parent.id} at ${time} ms, and there is none.`,
+          {
+            details: { operator: this.id, parent: parent.id, time },
+          },
+        )
+      }
+    }
+    return this.build(rdds, time)
+  }
+
+  /** The RDD of `time` over these parents; also how a worker finds the functions given to RDDs. */
+  build(rdds: readonly RDD<unknown>[], time: Time): RDD<unknown> {
+    const scopeTime = this.#options.perBatch === true ? time : null
+    const rdd: unknown = DStreamGraph.scoped(this, scopeTime, () => this.#options.build(rdds, time))
+    if (rdd === null || rdd === undefined) {
+      throw new MillraceError(
+        'ILLEGAL_STATE',
+        `The function given to ${this.id} returned ${rdd}; it must return an RDD.`,
+      )
+    }
+    return rdd as RDD<unknown>
+  }
+}
+
+/** The last `windowMs` of the parent, every `slideMs`, as a union of its RDDs. */
+export class WindowedNode extends StreamNode {
+  readonly dependencies: readonly StreamNode[]
+  readonly slideMs: number
+  readonly #windowMs: number
+
+  constructor(graph: DStreamGraph, parent: StreamNode, windowMs: number, slideMs: number) {
+    assertWindow(parent, windowMs, slideMs)
+    super(graph, 'window')
+    this.dependencies = [parent]
+    this.#windowMs = windowMs
+    this.slideMs = slideMs
+    if (parent.storageLevel === null) parent.persist(StorageLevel.MEMORY_ONLY_SER)
+  }
+
+  override get parentRememberMs(): number {
+    return this.rememberMs + this.#windowMs
+  }
+
+  /** Keeping a union would keep every record twice; the parent keeps its parts. */
+  override persist(level: StorageLevel): void {
+    this.dependencies[0]!.persist(level)
+  }
+
+  protected compute(time: Time): RDD<unknown> {
+    const parent = this.dependencies[0]!
+    return uniteOrEmpty(this.graph, rddsBetween(parent, time - this.#windowMs + parent.slideMs, time))
+  }
+}
+
+/** Throws `ILLEGAL_ARGUMENT` unless window and slide are multiples of the parent's slide. */
+export function assertWindow(parent: StreamNode, windowMs: number, slideMs: number): void {
+  for (const [name, ms] of [
+    ['window', windowMs],
+    ['slide', slideMs],
+  ] as const) {
+    if (ms <= 0 || !isMultipleOf(ms, parent.slideMs)) {
+      throw new MillraceError(
+        'ILLEGAL_ARGUMENT',
+        `The ${name} of ${ms} ms must be a multiple of the slide of its parent stream ${parent.id}, ${parent.slideMs} ms.`,
+      )
+    }
+  }
+}
+
+/** The RDDs a stream has from `from` to `to`, both included, in order of time. */
+export function rddsBetween(node: StreamNode, from: Time, to: Time): RDD<unknown>[] {
+  const rdds: RDD<unknown>[] = []
+  const { zeroTime } = node.graph
+  const first = Math.max(from, zeroTime + node.slideMs)
+  for (let time = first; time <= to; time += node.slideMs) {
+    const rdd = node.rddAt(time)
+    if (rdd !== null) rdds.push(rdd)
+  }
+  return rdds
+}
+
+export function uniteOrEmpty(graph: DStreamGraph, rdds: readonly RDD<unknown>[]): RDD<unknown> {
+  return rdds.length === 0 ? graph.context.emptyRDD() : unite(rdds)
+}
+
+/** A stream of what one receiver stored. */
+export class ReceiverNode extends StreamNode implements InputNode {
+  readonly streamId: number
+  readonly dependencies: readonly StreamNode[] = []
+
+  constructor(graph: DStreamGraph, operation: string) {
+    super(graph, operation)
+    this.streamId = graph.inputs.push(this) - 1
+  }
+
+  get slideMs(): number {
+    return this.graph.batchMs
+  }
+
+  takeBatch(time: Time, blocks: BatchBlocks): void {
+    const partitions = blocks.get(this.streamId) ?? []
+    this.keep(
+      time,
+      this.graph.context.rdd({
+        type: 'blocks',
+        id: this.graph.context.nextRddId(),
+        partitions: partitions.length,
+        partitioner: null,
+        storageLevel: null,
+        streamId: this.streamId,
+        blocks: partitions,
+      }),
+    )
+  }
+
+  /** Only times no batch was given for come here: they have no data. */
+  protected compute(): RDD<unknown> {
+    return this.graph.context.emptyRDD()
+  }
+}
+
+/** A stream whose RDD of each batch the driver makes: queues, files, constants. */
+export class GeneratedNode extends StreamNode implements InputNode {
+  readonly streamId: number
+  readonly dependencies: readonly StreamNode[] = []
+  readonly #next: (time: Time) => RDD<unknown> | null
+
+  /** `next` gives the RDD of each batch, or null for none; it is called once for every batch, in order. */
+  constructor(graph: DStreamGraph, operation: string, next: (time: Time) => RDD<unknown> | null) {
+    super(graph, operation)
+    this.streamId = graph.inputs.push(this) - 1
+    this.#next = next
+  }
+
+  get slideMs(): number {
+    return this.graph.batchMs
+  }
+
+  takeBatch(time: Time): void {
+    const rdd = this.#next(time)
+    if (rdd !== null) this.keep(time, rdd)
+  }
+
+  protected compute(): null {
+    return null
+  }
+}

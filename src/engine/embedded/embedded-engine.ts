@@ -1,0 +1,42 @@
+/** The engine inside Node. Master `local` runs everything in the caller's thread: nothing is copied, nothing is serialised. */
+
+import type { JobRunner } from '../../rdd/job-runner.js'
+import type { Receiver } from '../../receiver/receiver.js'
+import { BlockManager } from '../../storage/block-manager.js'
+import type { Clock } from '../../time.js'
+import type { BatchClock, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
+import { DagScheduler } from './dag-scheduler.js'
+import { Executor } from './executor.js'
+import { LocalTaskScheduler } from './local-task-scheduler.js'
+import { ReceiverTracker } from './receiver-tracker.js'
+import { TimerClock } from './timer-clock.js'
+
+export interface EmbeddedEngineOptions {
+  readonly clock: Clock
+  readonly receivers: ReadonlyMap<number, Receiver<unknown>>
+  readonly listener: ReceiverListener
+  /** How many partitions a shuffle makes when nobody says. */
+  readonly parallelism: number
+  readonly blockIntervalMs: number
+  readonly blockQueueSize: number
+  readonly restartDelayMs: number
+  readonly ratePerSecond: number | null
+}
+
+export class EmbeddedEngine implements Engine {
+  readonly clock: BatchClock
+  readonly receivers: ReceiverHost
+  readonly runner: JobRunner
+
+  constructor(options: EmbeddedEngineOptions) {
+    const blocks = new BlockManager()
+    this.clock = new TimerClock(options.clock)
+    this.runner = new DagScheduler(
+      new LocalTaskScheduler(new Executor(0, blocks, options.receivers)),
+      options.parallelism,
+    )
+    this.receivers = new ReceiverTracker({ ...options, blocks })
+  }
+
+  async close(): Promise<void> {}
+}

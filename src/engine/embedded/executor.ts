@@ -1,0 +1,106 @@
+/** Runs tasks where their blocks are: one block manager, one store of shuffle output, in one thread. */
+import { MillraceError, toError } from '../../errors.js'
+import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
+import type { Receiver } from '../../receiver/receiver.js'
+import { type BlockManager, partitionBlockId } from '../../storage/block-manager.js'
+import { Pacer } from '../pacer.js'
+import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
+import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+
+/** A unit of work: one partition of a stage. */
+export type Task =
+  /** Computes the records of a partition. */
+  | { readonly type: 'result'; readonly lineage: Lineage; readonly partition: number }
+  /** Computes a partition of the shuffle's parent and sorts it into buckets. */
+  | { readonly type: 'shuffleMap'; readonly shuffle: PartitionedLineage; readonly partition: number }
+
+export class Executor implements TaskInputs {
+  readonly id: number
+  readonly blocks: BlockManager
+  readonly #receivers: ReadonlyMap<number, Receiver<unknown>>
+  /** Buckets by shuffle, then by map partition. */
+  readonly #shuffles = new Map<number, Bucket[][]>()
+
+  constructor(id: number, blocks: BlockManager, receivers: ReadonlyMap<number, Receiver<unknown>>) {
+    this.id = id
+    this.blocks = blocks
+    this.#receivers = receivers
+  }
+
+  /** The records of a result task; an empty array after a shuffle map task, whose output stays here. */
+  async run(task: Task): Promise<unknown[]> {
+    try {
+      if (task.type === 'result') return await computePartition(task.lineage, task.partition, this)
+      const writer = shuffleWriter(task.shuffle)
+      await forEachRecord(task.shuffle.parent, task.partition, this, writer.emit)
+      this.#keepBuckets(task.shuffle.id, task.partition, writer.buckets())
+      return []
+    } catch (thrown) {
+      throw taskError(thrown, task.partition)
+    }
+  }
+
+  forgetShuffle(shuffleId: number): void {
+    this.#shuffles.delete(shuffleId)
+  }
+
+  /** True if every partition of the RDD is kept here. */
+  hasCached(lineage: Lineage): boolean {
+    for (let partition = 0; partition < lineage.partitions; partition++) {
+      if (this.blocks.get(partitionBlockId(lineage.id, partition)) === null) return false
+    }
+    return true
+  }
+
+  readBlock(block: BlockInfo): Chunks {
+    const content = this.blocks.require(block.id)
+    if (content.type === 'records') return [content.records]
+    const receiver = this.#receivers.get(block.streamId)
+    if (receiver === undefined)
+      throw new MillraceError('INTERNAL', `No receiver can read blocks of stream ${block.streamId}.`)
+    return receiver.readBlock(content.bytes)
+  }
+
+  async readShuffle(shuffle: PartitionedLineage, partition: number): Promise<Chunks> {
+    const byMapTask = this.#shuffles.get(shuffle.id)
+    if (byMapTask === undefined && shuffle.parent.partitions > 0) {
+      throw new MillraceError('INTERNAL', `The output of shuffle ${shuffle.id} is not here.`)
+    }
+    const buckets = byMapTask?.map((mapOutput) => mapOutput[partition]!) ?? []
+    return readBuckets(shuffle, buckets, new Pacer())
+  }
+
+  readCached(lineage: Lineage, partition: number): readonly unknown[] | null {
+    const content = this.blocks.get(partitionBlockId(lineage.id, partition))
+    return content?.type === 'records' ? content.records : null
+  }
+
+  cache(lineage: Lineage, partition: number, records: readonly unknown[]): void {
+    this.blocks.put(partitionBlockId(lineage.id, partition), { type: 'records', records })
+  }
+
+  async readCheckpoint(lineage: CheckpointedLineage, partition: number): Promise<Chunks> {
+    const content = this.blocks.require(partitionBlockId(lineage.rddId, partition))
+    if (content.type !== 'records') throw new MillraceError('INTERNAL', 'A checkpointed partition is kept as records.')
+    return [content.records]
+  }
+
+  #keepBuckets(shuffleId: number, mapPartition: number, buckets: Bucket[]): void {
+    let byMapTask = this.#shuffles.get(shuffleId)
+    if (byMapTask === undefined) {
+      byMapTask = []
+      this.#shuffles.set(shuffleId, byMapTask)
+    }
+    byMapTask[mapPartition] = buckets
+  }
+}
+
+/** The error of a task, naming its partition; what the operator's own error said is kept. */
+function taskError(thrown: unknown, partition: number): MillraceError {
+  const error = toError(thrown)
+  const failure = MillraceError.is(error, 'TASK_FAILED') ? error : null
+  return new MillraceError('TASK_FAILED', `Task of partition ${partition} failed: ${error.message}`, {
+    cause: failure?.cause ?? error,
+    details: { ...failure?.details, partition },
+  })
+}

@@ -1,0 +1,19 @@
+/** Lets a long computation share its thread: it runs in slices of a few milliseconds and lets the event loop turn between them. */
+
+/** Long enough that turning the loop costs nothing, short enough that a socket, a timer or a keepalive never waits. */
+const sliceMs = 8
+
+export class Pacer {
+  #sliceEnd = performance.now() + sliceMs
+
+  /** True when the slice is used up: await `turn()` before going on. */
+  get isDue(): boolean {
+    return performance.now() >= this.#sliceEnd
+  }
+
+  /** Resolves after the event loop has turned once. */
+  async turn(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    this.#sliceEnd = performance.now() + sliceMs
+  }
+}

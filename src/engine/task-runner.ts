@@ -1,0 +1,212 @@
+/**
+ * Computes one partition of a lineage, up to the shuffles and cached partitions beneath it. Narrow operations above a source
+ * become one fused loop; the loop is driven in slices so that the thread stays responsive. Only `iterate` and `zip`, where
+ * the user asked for an iterator, pull their input.
+ */
+import { assertNever, MillraceError } from '../errors.js'
+import type { BlockInfo, CheckpointedLineage, Lineage, NarrowOperation, PartitionedLineage } from '../rdd/lineage.js'
+import { type FoldState, type FusedLoop, type FusedOperation, fusedLoop, type Terminal } from './fused-loop.js'
+import { Pacer } from './pacer.js'
+
+/** Records in arrays of some hundreds: how every source hands out its partition. */
+export type Chunks = Iterable<readonly unknown[]>
+
+/** Where a task finds what is not computed by the task itself. */
+export interface TaskInputs {
+  /** The records of one received block. Rejects with `BLOCK_NOT_FOUND` when no copy is left. */
+  readBlock(block: BlockInfo): Chunks | Promise<Chunks>
+  /** The records a shuffle brought to this partition, combined if the shuffle combines. */
+  readShuffle(shuffle: PartitionedLineage, partition: number): Promise<Chunks>
+  /** A partition kept earlier, or null. */
+  readCached(lineage: Lineage, partition: number): readonly unknown[] | null | Promise<readonly unknown[] | null>
+  /** Keeps a partition as `lineage.storageLevel` says. */
+  cache(lineage: Lineage, partition: number, records: readonly unknown[]): void | Promise<void>
+  readCheckpoint(lineage: CheckpointedLineage, partition: number): Promise<Chunks>
+}
+
+/** The records of one partition. */
+export async function computePartition(lineage: Lineage, partition: number, inputs: TaskInputs): Promise<unknown[]> {
+  const records: unknown[] = []
+  await new TaskRunner(inputs).push(lineage, partition, records)
+  return records
+}
+
+/** Gives every record of one partition to `emit`. */
+export async function forEachRecord(
+  lineage: Lineage,
+  partition: number,
+  inputs: TaskInputs,
+  emit: (record: unknown) => void,
+): Promise<void> {
+  await new TaskRunner(inputs).drive(lineage, partition, 'call', emit)
+}
+
+/** Part of a partition: where its records come from, and the fused operations above that. A united partition has several. */
+interface Branch {
+  readonly open: () => Chunks | Promise<Chunks>
+  readonly operations: readonly FusedOperation[]
+}
+
+class TaskRunner {
+  readonly #inputs: TaskInputs
+  readonly #pacer = new Pacer()
+
+  constructor(inputs: TaskInputs) {
+    this.#inputs = inputs
+  }
+
+  push(lineage: Lineage, partition: number, out: unknown[]): Promise<void> {
+    return this.drive(lineage, partition, 'push', out)
+  }
+
+  /** Runs the partition to its end, slice by slice. */
+  async drive(lineage: Lineage, partition: number, terminal: Terminal, out: unknown): Promise<void> {
+    for (const { open, operations } of this.#branches(lineage, partition)) {
+      await this.#runSlices(await open(), fusedLoop(operations, terminal), out)
+    }
+  }
+
+  async #runSlices(chunks: Chunks, loop: FusedLoop, out: unknown): Promise<void> {
+    const pacer = this.#pacer
+    // How many records make about a millisecond is not known beforehand: it starts small and follows the clock.
+    let size = 64
+    for (const chunk of chunks) {
+      for (let from = 0; from < chunk.length; ) {
+        const to = Math.min(from + size, chunk.length)
+        const start = performance.now()
+        loop(chunk, from, to, out)
+        const tookMs = performance.now() - start
+        if (tookMs < 1 && to - from === size) size = Math.min(size * 2, 1 << 16)
+        else if (tookMs > 2) size = Math.max(size >> 1, 1)
+        from = to
+        if (pacer.isDue) await pacer.turn()
+      }
+    }
+  }
+
+  #branches(lineage: Lineage, partition: number): Branch[] {
+    const operations: FusedOperation[] = []
+    let node = lineage
+    while (node.type === 'mapped' && node.storageLevel === null && isFused(node.operation)) {
+      operations.unshift(node.operation)
+      node = node.parents[0]!
+    }
+    const bottom = node
+    if (bottom.type !== 'united' || bottom.storageLevel !== null) {
+      return [{ open: () => this.#open(bottom, partition), operations }]
+    }
+    return bottom.groups[partition]!.flatMap((ref) =>
+      this.#branches(bottom.parents[ref.parent]!, ref.partition).map((branch) => ({
+        open: branch.open,
+        operations: [...branch.operations, ...operations],
+      })),
+    )
+  }
+
+  async #records(lineage: Lineage, partition: number): Promise<readonly unknown[]> {
+    const records: unknown[] = []
+    await this.push(lineage, partition, records)
+    return records
+  }
+
+  /** The chunks of a node that is not fused away. */
+  async #open(node: Lineage, partition: number): Promise<Chunks> {
+    if (node.storageLevel !== null) {
+      const cached = await this.#inputs.readCached(node, partition)
+      if (cached !== null) return [cached]
+      const records = await this.#records({ ...node, storageLevel: null }, partition)
+      await this.#inputs.cache(node, partition, records)
+      return [records]
+    }
+    switch (node.type) {
+      case 'parallelized':
+        return [node.slices[partition]!]
+      case 'blocks':
+        return this.#blocks(node.blocks[partition]!)
+      case 'partitioned':
+        return this.#inputs.readShuffle(node, partition)
+      case 'checkpointed':
+        return this.#inputs.readCheckpoint(node, partition)
+      case 'united':
+        throw new MillraceError('INTERNAL', 'A united node is read through its parents.')
+      case 'mapped':
+        return this.#openMapped(node.parents, node.operation, partition)
+      default:
+        return assertNever(node)
+    }
+  }
+
+  async #blocks(blocks: readonly BlockInfo[]): Promise<Chunks> {
+    const opened: Chunks[] = []
+    for (const block of blocks) opened.push(await this.#inputs.readBlock(block))
+    return (function* (): Generator<readonly unknown[]> {
+      for (const chunks of opened) yield* chunks
+    })()
+  }
+
+  async #openMapped(parents: readonly Lineage[], operation: NarrowOperation, partition: number): Promise<Chunks> {
+    switch (operation.type) {
+      case 'fold': {
+        const state: FoldState = { value: operation.zero.call() }
+        await this.drive(parents[0]!, partition, 'fold', { state, add: operation.add.call })
+        return [[operation.finish === null ? state.value : operation.finish.call(state.value)]]
+      }
+      case 'iterate':
+        return chunked(await operation.f.call(await this.#pull(parents[0]!, partition), partition))
+      case 'zip': {
+        const iterators: Iterable<unknown>[] = []
+        for (const parent of parents) iterators.push(await this.#pull(parent, partition))
+        return chunked(await operation.f.call(iterators, partition))
+      }
+      default:
+        throw new MillraceError('INTERNAL', `A ${operation.type} is fused, not opened.`)
+    }
+  }
+
+  /** The records of a partition one at a time, computed as they are asked for. */
+  async #pull(lineage: Lineage, partition: number): Promise<IterableIterator<unknown>> {
+    const opened: { chunks: Chunks; loop: FusedLoop }[] = []
+    for (const { open, operations } of this.#branches(lineage, partition)) {
+      opened.push({ chunks: await open(), loop: fusedLoop(operations, 'push') })
+    }
+    return pulled(opened)
+  }
+}
+
+function isFused(operation: NarrowOperation): operation is FusedOperation {
+  return operation.type !== 'fold' && operation.type !== 'iterate' && operation.type !== 'zip'
+}
+
+/** Runs ahead of the consumer by a few records at first, by hundreds once it has shown that it wants them. */
+function* pulled(branches: readonly { chunks: Chunks; loop: FusedLoop }[]): Generator<unknown, void> {
+  let size = 1
+  for (const { chunks, loop } of branches) {
+    for (const chunk of chunks) {
+      for (let from = 0; from < chunk.length; ) {
+        const to = Math.min(from + size, chunk.length)
+        const out: unknown[] = []
+        loop(chunk, from, to, out)
+        for (let i = 0; i < out.length; i++) yield out[i]
+        from = to
+        if (size < 512) size *= 2
+      }
+    }
+  }
+}
+
+/** The result of a user's iterator function in chunks. */
+function* chunked(records: Iterable<unknown>): Generator<readonly unknown[]> {
+  if (Array.isArray(records)) {
+    yield records
+    return
+  }
+  let chunk: unknown[] = []
+  for (const record of records) {
+    chunk.push(record)
+    if (chunk.length === 256) {
+      yield chunk
+      chunk = []
+    }
+  }
+  if (chunk.length > 0) yield chunk
+}

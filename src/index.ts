@@ -1,0 +1,22 @@
+/** Millrace's public names, one by one. What is not here can change without notice. */
+
+export { Conf } from './conf.js'
+export type { DStream } from './dstream/dstream.js'
+export { type ErrorCode, MillraceError } from './errors.js'
+export { defineJob, type Job, type JobOptions } from './job.js'
+export type { Item, Pair } from './rdd/pair.js'
+export { HashPartitioner } from './rdd/partitioner.js'
+export type { RDD } from './rdd/rdd.js'
+export type { SparkContext } from './rdd/spark-context.js'
+export { StorageLevel } from './rdd/storage-level.js'
+export { Receiver } from './receiver/receiver.js'
+export { type RunOptions, run } from './run.js'
+export type {
+  BatchInfo,
+  OutputOperationInfo,
+  ReceiverInfo,
+  StreamInputInfo,
+  StreamingListener,
+} from './scheduler/streaming-listener.js'
+export { type StopResult, StreamingContext, type StreamingContextOptions } from './streaming-context.js'
+export { type Clock, type Duration, milliseconds, minutes, seconds, Time } from './time.js'

@@ -1,0 +1,22 @@
+/** What an RDD asks of an engine: to compute partitions. Every action is composed over `collect`. */
+import type { Time } from '../time.js'
+import type { Lineage } from './lineage.js'
+
+/** What a job is for, as listeners, errors and the page name it. */
+export interface JobDescription {
+  readonly batchTime: Time | null
+  readonly outputId: number | null
+  /** The user's operation, such as `print`. */
+  readonly name: string
+}
+
+/** Computes partitions, on this thread, on several, or on a cluster. */
+export interface JobRunner {
+  readonly defaultParallelism: number
+  /** The records of the partitions asked for (all when null), in their order. Rejects with `TASK_FAILED` when a task fails for good. */
+  collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]>
+  /** Keeps the partitions in the executors (`directory` null) or writes them there; resolves to the same records without history. */
+  checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage>
+  /** Drops the cached partitions of this RDD. */
+  unpersist(rddId: number): void
+}

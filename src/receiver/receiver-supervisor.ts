@@ -1,0 +1,210 @@
+/**
+ * Runs one receiver: starts it, restarts it when its source fails, stops it, and stands between it and the block store.
+ *
+ *   initialized → started ⇄ restarting → stopped
+ *
+ * One restart is in flight at a time: calls that come meanwhile are reported and collapse into it. `onStart` is called only
+ * after the promise of the last `onStop` has settled, so two sources never run at once.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { MillraceError, toError } from '../errors.js'
+import type { Clock } from '../time.js'
+import { BlockGenerator } from './block-generator.js'
+import { RateLimiter } from './rate-limiter.js'
+import type { ReceivedBytes, Receiver, ReceiverSink } from './receiver.js'
+
+/** Where blocks go. Each call resolves when the block is as safe as the storage level and the log promise. */
+export interface BlockStore {
+  storeRecords(records: readonly unknown[]): Promise<void>
+  storeBytes(block: ReceivedBytes): Promise<void>
+}
+
+/** What happens to a receiver, for whoever listens. */
+export interface ReceiverEvents {
+  started(): void
+  error(message: string, error: Error): void
+  stopped(message: string, error: Error | null): void
+}
+
+export interface SupervisorOptions {
+  readonly streamId: number
+  readonly clock: Clock
+  readonly blockIntervalMs: number
+  readonly blockQueueSize: number
+  readonly restartDelayMs: number
+  readonly ratePerSecond: number | null
+  readonly store: BlockStore
+  readonly events: ReceiverEvents
+}
+
+/** Restart delays double up to this, and start anew once the receiver has run for as long. */
+const restartDelayMaxMs = 60_000
+
+export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
+  readonly streamId: number
+  readonly #receiver: Receiver<T>
+  readonly #options: SupervisorOptions
+  readonly #generator: BlockGenerator<T>
+  readonly #limiter: RateLimiter
+  #state: 'initialized' | 'started' | 'restarting' | 'stopped' = 'initialized'
+  /** Everything done to the receiver, one after the other. */
+  #work: Promise<void> = Promise.resolve()
+  #startedAt = 0
+  #failures = 0
+  #cancelDelay: () => void = () => {}
+
+  constructor(receiver: Receiver<T>, options: SupervisorOptions) {
+    this.#receiver = receiver
+    this.#options = options
+    this.streamId = options.streamId
+    this.#limiter = new RateLimiter(options.clock, options.ratePerSecond)
+    this.#generator = new BlockGenerator<T>({
+      clock: options.clock,
+      blockIntervalMs: options.blockIntervalMs,
+      queueSize: options.blockQueueSize,
+      limiter: this.#limiter,
+      store: (records) => options.store.storeRecords(records),
+      onError: (message, error) => this.reportError(message, error),
+    })
+    receiver.attach(this)
+  }
+
+  /** Starts the receiver; resolves when `onStart` has returned, whatever came of it. */
+  async start(): Promise<void> {
+    watchRejections()
+    this.#generator.start()
+    this.#state = 'started'
+    await this.#then(() => this.#startReceiver())
+  }
+
+  /** Stops the receiver for good; resolves when `onStop` is done and what it received is stored. */
+  async shutdown(): Promise<void> {
+    this.#stopWith('The streaming context is stopping', null)
+    await this.#work
+  }
+
+  setRate(ratePerSecond: number | null): void {
+    this.#limiter.setRate(ratePerSecond)
+  }
+
+  // What the receiver calls
+
+  store(record: T): boolean {
+    return this.#generator.add(record)
+  }
+
+  storeBlock(records: readonly T[]): Promise<void> {
+    return this.#options.store.storeRecords(records)
+  }
+
+  storeBytes(block: ReceivedBytes): Promise<void> {
+    return this.#options.store.storeBytes(block)
+  }
+
+  drained(): Promise<void> {
+    return this.#generator.drained()
+  }
+
+  restart(message: string, error: unknown, delayMs: number | null): void {
+    if (this.#state === 'stopped') return
+    this.reportError(message, error ?? new MillraceError('RECEIVER_FAILED', message))
+    if (this.#state === 'restarting') return
+    this.#state = 'restarting'
+    void this.#then(async () => {
+      await this.#stopReceiver()
+      await this.#delay(delayMs ?? this.#nextDelayMs())
+      if (this.isStopped) return
+      this.#state = 'started'
+      await this.#startReceiver()
+    })
+  }
+
+  stop(message: string, error: unknown): void {
+    this.#stopWith(message, error === undefined || error === null ? null : toError(error))
+  }
+
+  reportError(message: string, error: unknown): void {
+    this.#options.events.error(message, toError(error))
+  }
+
+  get isStarted(): boolean {
+    return this.#state === 'started'
+  }
+
+  get isStopped(): boolean {
+    return this.#state === 'stopped'
+  }
+
+  get ratePerSecond(): number | null {
+    return this.#limiter.ratePerSecond
+  }
+
+  async #startReceiver(): Promise<void> {
+    this.#startedAt = this.#options.clock.now()
+    try {
+      await current.run(this as ReceiverSupervisor<unknown>, () => this.#receiver.onStart())
+      if (this.#state === 'started') this.#options.events.started()
+    } catch (error) {
+      this.restart(`${this.#receiver.constructor.name}.onStart failed`, error, null)
+    }
+  }
+
+  async #stopReceiver(): Promise<void> {
+    try {
+      await current.run(this as ReceiverSupervisor<unknown>, () => this.#receiver.onStop())
+    } catch (error) {
+      this.reportError(`${this.#receiver.constructor.name}.onStop failed`, error)
+    }
+  }
+
+  #stopWith(message: string, error: Error | null): void {
+    if (this.#state === 'stopped') return
+    const wasRunning = this.#state === 'started'
+    this.#state = 'stopped'
+    this.#cancelDelay()
+    void this.#then(async () => {
+      if (wasRunning) await this.#stopReceiver()
+      await this.#generator.stop()
+      this.#options.events.stopped(message, error)
+    })
+  }
+
+  #nextDelayMs(): number {
+    const { clock, restartDelayMs } = this.#options
+    if (clock.now() - this.#startedAt >= restartDelayMaxMs) this.#failures = 0
+    return Math.min(restartDelayMs * 2 ** this.#failures++, restartDelayMaxMs)
+  }
+
+  #delay(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const { clock } = this.#options
+      const cancel = clock.at(clock.now() + ms, resolve)
+      this.#cancelDelay = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  #then(step: () => Promise<void>): Promise<void> {
+    this.#work = this.#work.then(step)
+    return this.#work
+  }
+}
+
+/** The supervisor whose receiver's code is running, also in what that code left running: timers, sockets, promises. */
+const current = new AsyncLocalStorage<ReceiverSupervisor<unknown>>()
+let isWatching = false
+
+/** Lets a promise of a receiver that nobody awaited reach its supervisor; all others stay what they were, fatal. */
+function watchRejections(): void {
+  if (isWatching) return
+  isWatching = true
+  const onRejection = (reason: unknown): void => {
+    const supervisor = current.getStore()
+    if (supervisor !== undefined)
+      supervisor.reportError('A promise of the receiver was rejected and nobody awaited it', reason)
+    else if (process.listenerCount('unhandledRejection') === 1) throw reason
+  }
+  process.on('unhandledRejection', onRejection)
+}

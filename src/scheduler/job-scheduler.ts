@@ -1,0 +1,190 @@
+/** Runs the jobs of each batch, one batch at a time by default, in order, and measures how long they waited and took. */
+import type { Job } from '../dstream/dstream-graph.js'
+import { MillraceError, toError } from '../errors.js'
+import type { Time } from '../time.js'
+import type { JobSet } from './job-generator.js'
+import type { BatchInfo, ListenerBus, OutputOperationInfo } from './streaming-listener.js'
+
+export interface JobSchedulerOptions {
+  readonly now: () => Time
+  readonly bus: ListenerBus
+  /** How many jobs may run at once (`spark.streaming.concurrentJobs`); above 1, batches with state may run out of order. */
+  readonly concurrentJobs: number
+  /** Says what the RDD actions of a job are for, around the job. */
+  readonly describe: (job: Job | null) => void
+  /** Called when all jobs of a batch succeeded. */
+  readonly onCompleted: (time: Time) => Promise<void>
+  /** Called once per failed batch, with its first error; the batch is not counted as processed. */
+  readonly onFailed: (time: Time, error: Error) => void
+}
+
+interface RunningBatch {
+  readonly set: JobSet
+  info: BatchInfo
+  unfinished: number
+  error: Error | null
+}
+
+export class JobScheduler {
+  readonly #options: JobSchedulerOptions
+  readonly #queue: { batch: RunningBatch; job: Job }[] = []
+  #running = 0
+  #isStopped = false
+  #idle: (() => void)[] = []
+
+  constructor(options: JobSchedulerOptions) {
+    this.#options = options
+  }
+
+  /** Puts the jobs of a batch in the queue. A batch without jobs is completed at once, without events, as in Spark. */
+  submit(set: JobSet): void {
+    const { now, bus } = this.#options
+    const batch: RunningBatch = { set, info: submitted(set, now()), unfinished: set.jobs.length, error: null }
+    if (set.jobs.length === 0) {
+      void this.#complete(batch)
+      return
+    }
+    bus.post('onBatchSubmitted', batch.info)
+    for (const job of set.jobs) this.#queue.push({ batch, job })
+    this.#next()
+  }
+
+  /** Resolves when nothing is queued or running. */
+  async finished(): Promise<void> {
+    while (this.#running > 0 || this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Batches that wait for their first job to start. */
+  get waitingBatches(): number {
+    return new Set(this.#queue.map(({ batch }) => batch.set.time)).size
+  }
+
+  /** Starts no more jobs of batches that have not begun; resolves when the batch that runs is done. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#dropUnstarted()
+    await this.finished()
+  }
+
+  #dropUnstarted(): void {
+    const started = this.#queue.filter(({ batch }) => batch.info.processingStartTime !== null)
+    this.#queue.splice(0, this.#queue.length, ...started)
+  }
+
+  #next(): void {
+    while (this.#running < this.#options.concurrentJobs) {
+      const next = this.#queue.shift()
+      if (next === undefined) break
+      this.#running++
+      void this.#run(next.batch, next.job).finally(() => {
+        this.#running--
+        if (this.#isStopped) this.#dropUnstarted()
+        this.#next()
+      })
+    }
+    if (this.#running === 0 && this.#queue.length === 0) {
+      const idle = this.#idle
+      this.#idle = []
+      for (const wake of idle) wake()
+    }
+  }
+
+  async #run(batch: RunningBatch, job: Job): Promise<void> {
+    const { now, bus, describe } = this.#options
+    if (batch.info.processingStartTime === null) {
+      batch.info = { ...batch.info, processingStartTime: now(), schedulingDelay: now() - batch.info.submissionTime }
+      bus.post('onBatchStarted', batch.info)
+    }
+    this.#note(batch, job.outputId, { startTime: now() }, 'onOutputOperationStarted')
+    let failure: Error | null = null
+    try {
+      describe(job)
+      await job.run()
+    } catch (thrown) {
+      failure = batchError(thrown, job)
+      batch.error ??= failure
+    } finally {
+      describe(null)
+    }
+    this.#note(
+      batch,
+      job.outputId,
+      { endTime: now(), failureReason: failure?.message ?? null },
+      'onOutputOperationCompleted',
+    )
+    batch.unfinished--
+    if (batch.unfinished === 0) await this.#complete(batch)
+  }
+
+  async #complete(batch: RunningBatch): Promise<void> {
+    const { now, bus, onCompleted, onFailed } = this.#options
+    const { time, jobs } = batch.set
+    try {
+      if (batch.error === null) await onCompleted(time)
+    } catch (error) {
+      batch.error = toError(error)
+    }
+    if (jobs.length > 0) {
+      const end = now()
+      const { processingStartTime, submissionTime } = batch.info
+      batch.info = {
+        ...batch.info,
+        processingEndTime: end,
+        processingDelay: end - (processingStartTime ?? end),
+        totalDelay: end - submissionTime,
+      }
+      bus.post('onBatchCompleted', batch.info)
+    }
+    if (batch.error !== null) onFailed(time, batch.error)
+  }
+
+  #note(
+    batch: RunningBatch,
+    outputId: number,
+    change: Partial<OutputOperationInfo>,
+    event: 'onOutputOperationStarted' | 'onOutputOperationCompleted',
+  ): void {
+    const outputOperations = batch.info.outputOperations.map((output) =>
+      output.id === outputId ? { ...output, ...change } : output,
+    )
+    batch.info = { ...batch.info, outputOperations }
+    const changed = outputOperations.find((output) => output.id === outputId)
+    if (changed !== undefined) this.#options.bus.post(event, changed)
+  }
+}
+
+function submitted({ time, jobs, inputs }: JobSet, submissionTime: Time): BatchInfo {
+  return {
+    batchTime: time,
+    inputs,
+    numRecords: inputs.reduce((sum, input) => sum + input.numRecords, 0),
+    submissionTime,
+    processingStartTime: null,
+    processingEndTime: null,
+    schedulingDelay: null,
+    processingDelay: null,
+    totalDelay: null,
+    outputOperations: jobs.map(({ outputId, name }) => ({
+      batchTime: time,
+      id: outputId,
+      name,
+      startTime: null,
+      endTime: null,
+      failureReason: null,
+    })),
+  }
+}
+
+/** The error of a batch: names the batch and the output, and keeps what the task's error said. */
+function batchError(thrown: unknown, job: Job): MillraceError {
+  const error = toError(thrown)
+  const details = error instanceof MillraceError ? error.details : {}
+  return new MillraceError(
+    'BATCH_FAILED',
+    `Batch ${job.time} failed in output ${job.outputId} (${job.name}): ${error.message}`,
+    {
+      cause: error,
+      details: { ...details, batchTime: job.time, outputId: job.outputId },
+    },
+  )
+}

@@ -1,0 +1,47 @@
+/** Keeps the blocks of one executor: received input and cached partitions, as values or as bytes. */
+import { MillraceError } from '../errors.js'
+
+/** A block's content: records, or bytes that the stream's receiver reads back. */
+export type BlockContent =
+  | { readonly type: 'records'; readonly records: readonly unknown[] }
+  | { readonly type: 'bytes'; readonly bytes: Uint8Array }
+
+export class BlockManager {
+  readonly #blocks = new Map<string, BlockContent>()
+
+  /** How many blocks are kept. */
+  get size(): number {
+    return this.#blocks.size
+  }
+
+  put(id: string, content: BlockContent): void {
+    this.#blocks.set(id, content)
+  }
+
+  /** The block, or null when it is not kept here. */
+  get(id: string): BlockContent | null {
+    return this.#blocks.get(id) ?? null
+  }
+
+  /** The block. Throws `BLOCK_NOT_FOUND` when it is not kept here. */
+  require(id: string): BlockContent {
+    const content = this.#blocks.get(id)
+    if (content === undefined)
+      throw new MillraceError('BLOCK_NOT_FOUND', `Block ${id} is not kept here.`, { details: { block: id } })
+    return content
+  }
+
+  remove(id: string): void {
+    this.#blocks.delete(id)
+  }
+
+  /** Removes every block whose id starts with `prefix`. */
+  removeAll(prefix: string): void {
+    for (const id of this.#blocks.keys()) if (id.startsWith(prefix)) this.#blocks.delete(id)
+  }
+}
+
+/** The id of a cached partition. */
+export function partitionBlockId(rddId: number, partition: number): string {
+  return `rdd-${rddId}-${partition}`
+}

@@ -1,0 +1,320 @@
+/** StreamingContext: where a job describes its streams, and the switch that starts and stops them. */
+import { Conf } from './conf.js'
+import { type DStream, streamOf, uniteStreams } from './dstream/dstream.js'
+import { DStreamGraph } from './dstream/dstream-graph.js'
+import { GeneratedNode, ReceiverNode, TransformedNode } from './dstream/nodes.js'
+import type { Engine } from './engine/engine.js'
+import { type EngineSetup, scriptEngine } from './engines.js'
+import { MillraceError, toError } from './errors.js'
+import { Log } from './log.js'
+import { unite } from './rdd/combination.js'
+import type { RDD } from './rdd/rdd.js'
+import { SparkContext } from './rdd/spark-context.js'
+import type { Receiver } from './receiver/receiver.js'
+import { JobGenerator } from './scheduler/job-generator.js'
+import { JobScheduler } from './scheduler/job-scheduler.js'
+import { ReceiverStates } from './scheduler/receiver-states.js'
+import { ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
+import { type Clock, type Duration, systemClock, type Time, toMilliseconds } from './time.js'
+
+export interface StreamingContextOptions {
+  /** The name of the job, in logs and on the page. */
+  readonly appName: string
+  /** How long one batch is: milliseconds, or text such as `'1s'`. */
+  readonly batchInterval: Duration
+  /** Where the job runs. A script can use `local`; other masters need a job module (see `defineJob`). @default 'local' */
+  readonly master?: string
+  /** Spark's configuration keys and Millrace's own. */
+  readonly conf?: Conf | Readonly<Record<string, unknown>>
+}
+
+/** Whatever a context takes from outside that is not an option of its user's. @internal */
+export interface StreamingContextParts {
+  readonly engine?: (setup: EngineSetup) => Engine
+  readonly clock?: Clock
+  readonly log?: Log
+}
+
+export type StreamingContextState = 'INITIALIZED' | 'ACTIVE' | 'STOPPED'
+
+/** What a stop did. */
+export interface StopResult {
+  /** True if every batch that had received data was processed. */
+  readonly graceful: boolean
+  /** Batches completed during the life of the context. */
+  readonly completedBatches: number
+}
+
+let active: StreamingContext | null = null
+
+/**
+ * The entry to streams: make one, describe streams on it, start it.
+ *
+ * ```ts
+ * import { StreamingContext } from 'millrace'
+ * const ssc = new StreamingContext({ appName: 'numbers', batchInterval: '100ms' })
+ * ssc.queueStream([[1, 2, 3], [4, 5]]).map((n) => n * n).print()
+ * await ssc.start()
+ * await ssc.awaitTerminationOrTimeout('1s')
+ * await ssc.stop({ graceful: true })
+ * ```
+ */
+export class StreamingContext {
+  readonly sparkContext: SparkContext
+  readonly conf: Conf
+  readonly batchInterval: number
+  /** @internal */
+  readonly graph: DStreamGraph
+  readonly #engine: Engine
+  readonly #bus = new ListenerBus()
+  readonly #receivers = new Map<number, Receiver<unknown>>()
+  readonly #generator: JobGenerator
+  readonly #scheduler: JobScheduler
+  readonly #log: Log
+  #state: StreamingContextState = 'INITIALIZED'
+  #completedBatches = 0
+  #error: Error | null = null
+  #stopping: Promise<StopResult> | null = null
+  readonly #terminated: Promise<void>
+  #terminate: () => void = () => {}
+
+  /**
+   * Throws `INVALID_DURATION` for a batch interval that is none, `UNKNOWN_CONF_KEY` and `INVALID_CONF` for settings nobody
+   * knows, `UNKNOWN_MASTER` and `MASTER_NEEDS_JOB_MODULE` for a master a script cannot use.
+   */
+  constructor(options: StreamingContextOptions, parts: StreamingContextParts = {}) {
+    this.batchInterval = toMilliseconds(options.batchInterval)
+    if (this.batchInterval === 0) {
+      throw new MillraceError('INVALID_DURATION', 'The batch interval must be at least 1 ms.', {
+        details: { value: 0 },
+      })
+    }
+    const code = {
+      'spark.app.name': options.appName,
+      ...(options.master === undefined ? {} : { 'spark.master': options.master }),
+    }
+    this.conf = Conf.from(options.conf ?? {}, code)
+    this.#log = (parts.log ?? Log.fromEnvironment()).with({ app: options.appName })
+    this.#engine = (parts.engine ?? scriptEngine)({
+      master: this.conf.get('spark.master'),
+      conf: this.conf,
+      clock: parts.clock ?? systemClock,
+      receivers: this.#receivers,
+      listener: new ReceiverStates(this.#bus, this.#log, () => this.#engine.clock.now()),
+    })
+    this.sparkContext = new SparkContext(options.appName, this.#engine.runner)
+    this.graph = new DStreamGraph(this.sparkContext, this.batchInterval)
+    this.#terminated = new Promise((resolve) => {
+      this.#terminate = resolve
+    })
+    this.#scheduler = new JobScheduler({
+      now: () => this.#engine.clock.now(),
+      bus: this.#bus,
+      concurrentJobs: this.conf.get('spark.streaming.concurrentJobs'),
+      describe: (job) =>
+        this.sparkContext.setJob(job === null ? null : { batchTime: job.time, outputId: job.outputId, name: job.name }),
+      onCompleted: async (time) => {
+        this.#completedBatches++
+        await this.#generator.completed(time)
+      },
+      onFailed: (time, error) => this.#fail(time, error),
+    })
+    this.#generator = new JobGenerator({
+      graph: this.graph,
+      clock: this.#engine.clock,
+      receivers: this.#engine.receivers,
+      submit: (jobs) => this.#scheduler.submit(jobs),
+      onError: (time, error) => this.#fail(time, toError(error)),
+    })
+  }
+
+  // Inputs
+
+  /** A stream of what `receiver` stores. One receiver feeds one stream. */
+  receiverStream<T>(receiver: Receiver<T>): DStream<T> {
+    const node = new ReceiverNode(this.graph, 'receiverStream')
+    if (receiver.streamId !== -1 || [...this.#receivers.values()].includes(receiver)) {
+      throw new MillraceError(
+        'ILLEGAL_ARGUMENT',
+        `This ${receiver.constructor.name} already feeds a stream; make one receiver per stream.`,
+      )
+    }
+    this.#receivers.set(node.streamId, receiver)
+    return streamOf(node)
+  }
+
+  /** One stream of what `count` receivers store in parallel, `make(i)` making each. For shared subscriptions. */
+  receiverStreams<T>(count: number, make: (index: number) => Receiver<T>): DStream<T> {
+    return this.union(Array.from({ length: count }, (_, index) => this.receiverStream(make(index))))
+  }
+
+  /**
+   * A stream of RDDs (or arrays) from an in-memory queue: one each batch, or with `oneAtATime` false all that wait. When the
+   * queue is empty the batch gets `defaultRdd`, else an empty RDD. For tests and experiments: it cannot be recovered.
+   */
+  queueStream<T>(queue: (RDD<T> | readonly T[])[], oneAtATime = true, defaultRdd: RDD<T> | null = null): DStream<T> {
+    const { sparkContext } = this
+    const toRdd = (entry: RDD<T> | readonly T[]): RDD<T> => (isArray(entry) ? sparkContext.fromSlices([entry]) : entry)
+    return this.generatedStream('queueStream', () => {
+      const taken = queue.splice(0, oneAtATime ? 1 : queue.length).map(toRdd)
+      return taken.length === 0 ? (defaultRdd ?? sparkContext.emptyRDD<T>()) : unite(taken)
+    })
+  }
+
+  /** The records of several streams of the same slide in one. Throws `ILLEGAL_ARGUMENT` for none. */
+  union<T>(streams: readonly DStream<T>[]): DStream<T> {
+    return uniteStreams(streams)
+  }
+
+  /** Any RDD code over the RDDs of several streams, each batch. See `DStream.transform`. */
+  transform<U>(
+    streams: readonly DStream<unknown>[],
+    f: (rdds: readonly RDD<never>[], time: Time) => RDD<U>,
+  ): DStream<U> {
+    return streamOf(
+      new TransformedNode(this.graph, {
+        operation: 'transform',
+        parents: streams.map((stream) => stream.node),
+        build: (rdds, time) => f(rdds as readonly RDD<never>[], time),
+        whenNone: 'fail',
+        perBatch: true,
+      }),
+    )
+  }
+
+  /** A stream whose RDD of each batch `next` makes, or null for none. @internal */
+  generatedStream<T>(operation: string, next: (time: Time) => RDD<T> | null): DStream<T> {
+    return streamOf(new GeneratedNode(this.graph, operation, next))
+  }
+
+  // Settings
+
+  /** Every stream keeps its RDDs for at least `duration`, for `slice` and for looking back. */
+  remember(duration: Duration): void {
+    this.graph.rememberMs = toMilliseconds(duration)
+  }
+
+  addStreamingListener(listener: StreamingListener): void {
+    this.#bus.add(listener)
+  }
+
+  removeStreamingListener(listener: StreamingListener): void {
+    this.#bus.remove(listener)
+  }
+
+  // Life
+
+  getState(): StreamingContextState {
+    return this.#state
+  }
+
+  /** The context of this process that is ACTIVE, or null. */
+  static getActive(): StreamingContext | null {
+    return active
+  }
+
+  /**
+   * Starts the receivers and the batch clock; the first batch is at the next multiple of the batch interval. Rejects with
+   * `NO_OUTPUT_OPERATION`, with `CONTEXT_STOPPED` after a stop, with `CONTEXT_ALREADY_ACTIVE` when another context of this
+   * process runs. On a context that runs it does nothing.
+   */
+  async start(): Promise<void> {
+    if (this.#state === 'ACTIVE') {
+      this.#log.warn('The streaming context has already been started')
+      return
+    }
+    if (this.#state === 'STOPPED') {
+      throw new MillraceError(
+        'CONTEXT_STOPPED',
+        'A streaming context that has been stopped cannot be started again; make a new one.',
+      )
+    }
+    if (active !== null) {
+      throw new MillraceError(
+        'CONTEXT_ALREADY_ACTIVE',
+        `Only one streaming context may run in a process, and ${active.sparkContext.appName} does. Stop it first.`,
+      )
+    }
+    try {
+      this.#state = 'ACTIVE'
+      active = this
+      this.graph.close('starting')
+      this.#generator.start()
+      await this.#engine.receivers.start(this.#receivers)
+      this.#bus.post('onStreamingStarted', { time: this.#engine.clock.now() })
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** Resolves when the context has stopped; rejects, every time, with the error that stopped it. */
+  async awaitTermination(): Promise<void> {
+    await this.#terminated
+    if (this.#error !== null) throw this.#error
+  }
+
+  /** As `awaitTermination`, for at most `timeout`: true if the context stopped, false if the time ran out. */
+  async awaitTerminationOrTimeout(timeout: Duration): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const timedOut = new Promise<false>((resolve) => {
+      timer = setTimeout(resolve, toMilliseconds(timeout), false)
+    })
+    try {
+      return await Promise.race([this.awaitTermination().then(() => true), timedOut])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /**
+   * Stops the context; calling it again changes nothing. With `graceful`, first the receivers stop, then everything they
+   * received is processed. Without, the batch that runs is finished and waiting batches are dropped. Throws `ILLEGAL_STATE`
+   * inside a StreamingListener, where waiting would never end.
+   */
+  stop(options: { readonly graceful?: boolean } = {}): Promise<StopResult> {
+    if (this.#bus.isDispatching) {
+      throw new MillraceError(
+        'ILLEGAL_STATE',
+        'A StreamingListener cannot stop its context: the stop would wait for the listener.',
+      )
+    }
+    this.#stopping ??= this.#stop(options.graceful ?? false)
+    return this.#stopping
+  }
+
+  /** Resolves when every batch generated so far is done. @internal */
+  async batchesFinished(): Promise<void> {
+    await this.#engine.clock.settled()
+    await this.#scheduler.finished()
+  }
+
+  async #stop(graceful: boolean): Promise<StopResult> {
+    const wasActive = this.#state === 'ACTIVE'
+    this.#state = 'STOPPED'
+    this.graph.close('stopping')
+    try {
+      if (wasActive) {
+        await this.#engine.receivers.stop()
+        await this.#generator.stop(graceful)
+        await (graceful ? this.#scheduler.finished() : this.#scheduler.stop())
+      }
+      await this.#engine.close()
+    } finally {
+      if (active === this) active = null
+      this.#terminate()
+    }
+    return { graceful: graceful && this.#error === null, completedBatches: this.#completedBatches }
+  }
+
+  #fail(time: Time, error: Error): void {
+    this.#log.error('Batch failed; stopping', { batch: time, error })
+    this.#error ??= error
+    // Not awaited here: the stop waits for the batch that is reporting this.
+    void this.stop()
+  }
+}
+
+function isArray<T>(entry: RDD<T> | readonly T[]): entry is readonly T[] {
+  return Array.isArray(entry)
+}
