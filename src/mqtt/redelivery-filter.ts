@@ -1,0 +1,207 @@
+/**
+ * Recognises messages that a broker sends again although they are stored, so that each counts once. The DUP flag proves
+ * nothing: brokers set it on messages never sent before, and leave it off real repetitions. What does hold:
+ *
+ *   - Acknowledgements go out in the order of the messages and arrive in that order. So what a broker has no acknowledgement
+ *     for is the end of what it sent: the last messages, without a gap.
+ *   - On a resumed session it sends those again first, in their order, under their packet ids.
+ *
+ * The filter therefore keeps the tail: the stored messages whose acknowledgement is not known to have arrived. On a resumed
+ * session it looks for the first message in the tail, by packet id and content; from there on the tail's packet ids are taken,
+ * so a message that comes under one of them is the one stored. Everything else is new.
+ */
+
+/** A frame of the tail, in the block it was stored in. */
+interface TailFrame {
+  readonly block: Buffer
+  readonly contents: FrameContents
+}
+
+interface TailBlock {
+  readonly bytes: Buffer
+  /** Where frames begin. */
+  readonly start: number
+  readonly version: 4 | 5
+}
+
+export interface RedeliveryMetrics {
+  /** Messages left out because they are stored already. */
+  readonly recognised: number
+  /**
+   * Messages the broker marked as sent before that are not in the tail. Nearly always they were never stored; where a broker
+   * went back to an old snapshot of itself, they may be repetitions that only a message id can tell.
+   */
+  readonly unmatched: number
+}
+
+export class RedeliveryFilter {
+  /** Blocks of earlier connections that may still be repeated. */
+  #before: TailBlock[] = []
+  /** Blocks of this connection whose acknowledgements are not known to have arrived. */
+  #current: (TailBlock & { readonly isSettled: boolean })[] = []
+  /** While a resumed session may still repeat: the tail's frames by packet id, and in order. */
+  #frames: TailFrame[] = []
+  #byId: Map<number, number> | null = null
+  /** Index of the last frame matched, -1 before the first. */
+  #matched = -1
+  #recognised = 0
+  #unmatched = 0
+
+  get metrics(): RedeliveryMetrics {
+    return { recognised: this.#recognised, unmatched: this.#unmatched }
+  }
+
+  /** How many of the newest stored blocks are in the tail; blocks of repetitions only do not count. */
+  get tailBlocks(): number {
+    let count = this.#before.length
+    for (const { bytes, start } of this.#current) if (bytes.length > start) count++
+    return count
+  }
+
+  /** True while incoming messages must go through `compact`: a resumed session may still repeat. */
+  get isActive(): boolean {
+    return this.#byId !== null
+  }
+
+  /**
+   * Takes a block into the tail, after `compact`. Its frames lie in `bytes` from `start` on (none, when all were repetitions) and
+   * must not change. Call it in the order of storing, once for every set of acknowledgements.
+   */
+  stored(bytes: Buffer, start: number, version: 4 | 5): void {
+    this.#current.push({ bytes, start, version, isSettled: this.#byId === null })
+  }
+
+  /** Takes in a block that an earlier run of this receiver stored, as `stored` did then. Before the first connection. */
+  recovered(bytes: Buffer, start: number, version: 4 | 5): void {
+    this.#before.push({ bytes, start, version })
+  }
+
+  /**
+   * The acknowledgements of the oldest `blocks` blocks that this connection stored are known to have arrived: the broker has
+   * answered something that was sent after them.
+   */
+  confirmed(blocks: number): void {
+    const arrived = this.#current.splice(0, blocks)
+    // A block stored when nothing more could be repeated: whatever the tail held before it has been acknowledged as well.
+    if (arrived.some(({ isSettled }) => isSettled)) this.#before = []
+  }
+
+  /** A connection was accepted. On a new session nothing is repeated, and the tail is dropped. */
+  connected(isSessionResumed: boolean): void {
+    this.#before = isSessionResumed
+      ? [...this.#before, ...this.#current.filter(({ bytes, start }) => bytes.length > start)]
+      : []
+    this.#current = []
+    this.#matched = -1
+    this.#byId = null
+    this.#frames = unacknowledged(this.#before)
+    if (this.#frames.length > 0) {
+      this.#byId = new Map(this.#frames.map(({ contents }, index) => [contents.packetId, index]))
+    }
+  }
+
+  /**
+   * Leaves out of `bytes` the frames from `start` to `end` that are redeliveries, moving the others together. Returns where the
+   * frames kept end and how many were left out. Cheap when `isActive` is false.
+   */
+  compact(bytes: Buffer, start: number, end: number, version: 4 | 5): { end: number; removed: number } {
+    let kept = start
+    let removed = 0
+    for (let at = start; at < end; ) {
+      if (this.#byId === null) {
+        if (kept !== at) bytes.copyWithin(kept, at, end)
+        return { end: kept + end - at, removed }
+      }
+      const contents = readFrame(bytes, at, version)
+      if (contents.packetId !== 0 && this.#isRedelivery(bytes, contents)) {
+        removed++
+      } else {
+        if (kept !== at) bytes.copyWithin(kept, at, contents.end)
+        kept += contents.end - at
+      }
+      at = contents.end
+    }
+    return { end: kept, removed }
+  }
+
+  #isRedelivery(bytes: Buffer, contents: FrameContents): boolean {
+    const index = this.#byId!.get(contents.packetId)
+    const frame = index === undefined || index <= this.#matched ? undefined : this.#frames[index]
+    if (index !== undefined && frame !== undefined && isSameMessage(frame, bytes, contents)) {
+      this.#matched = index
+      this.#recognised++
+      if (index === this.#frames.length - 1) this.#byId = null
+      return true
+    }
+    if (contents.isDup) this.#unmatched++
+    // A repetition comes first of all. Once something else came first, or came under an id that the tail had taken, the broker
+    // has another memory of this session than we do, and leaving anything out could lose it.
+    if ((this.#matched < 0 && !contents.isDup) || frame !== undefined) this.#byId = null
+    return false
+  }
+}
+
+/** The frames of the tail a broker may still hold: an id used a second time proves that the first use was acknowledged, and all before it. */
+function unacknowledged(tail: readonly TailBlock[]): TailFrame[] {
+  const seen = new Set<number>()
+  const frames: TailFrame[] = []
+  for (let index = tail.length - 1; index >= 0; index--) {
+    const { bytes, start, version } = tail[index]!
+    const inBlock: TailFrame[] = []
+    for (let at = start; at < bytes.length; ) {
+      const contents = readFrame(bytes, at, version)
+      if (contents.packetId !== 0) inBlock.push({ block: bytes, contents })
+      at = contents.end
+    }
+    for (const frame of inBlock.reverse()) {
+      if (seen.has(frame.contents.packetId)) return frames.reverse()
+      seen.add(frame.contents.packetId)
+      frames.push(frame)
+    }
+  }
+  return frames.reverse()
+}
+
+/** What of a PUBLISH frame stays the same when it is sent again: flags and properties such as the expiry do not. */
+interface FrameContents {
+  /** 0 at QoS 0. */
+  readonly packetId: number
+  readonly isDup: boolean
+  readonly topicStart: number
+  readonly topicEnd: number
+  readonly payloadStart: number
+  readonly end: number
+}
+
+function readFrame(bytes: Buffer, at: number, version: 4 | 5): FrameContents {
+  const flags = bytes[at]!
+  const body = readLength(bytes, at + 1)
+  const end = body.next + body.value
+  const topicStart = body.next + 2
+  const topicEnd = topicStart + bytes.readUInt16BE(body.next)
+  const hasId = (flags & 6) !== 0
+  let payloadStart = hasId ? topicEnd + 2 : topicEnd
+  if (version === 5) {
+    const properties = readLength(bytes, payloadStart)
+    payloadStart = properties.next + properties.value
+  }
+  const packetId = hasId ? bytes.readUInt16BE(topicEnd) : 0
+  return { packetId, isDup: (flags & 8) !== 0, topicStart, topicEnd, payloadStart, end }
+}
+
+/** MQTT's variable byte integer, and where it ends. */
+function readLength(bytes: Buffer, at: number): { value: number; next: number } {
+  let value = 0
+  for (let scale = 1; ; scale *= 0x80) {
+    const byte = bytes[at++]!
+    value += (byte & 0x7f) * scale
+    if (byte < 0x80) return { value, next: at }
+  }
+}
+
+function isSameMessage({ block, contents: stored }: TailFrame, bytes: Buffer, came: FrameContents): boolean {
+  return (
+    block.compare(bytes, came.topicStart, came.topicEnd, stored.topicStart, stored.topicEnd) === 0 &&
+    block.compare(bytes, came.payloadStart, came.end, stored.payloadStart, stored.end) === 0
+  )
+}
