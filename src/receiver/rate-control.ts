@@ -101,10 +101,16 @@ export class RateController {
 
 function above(limit: number, name: string, value: number): number {
   if (value > limit) return value
-  throw new MillraceError('ILLEGAL_ARGUMENT', `The rate estimator's ${name} must be greater than ${limit}, not ${value}.`)
+  throw new MillraceError(
+    'ILLEGAL_ARGUMENT',
+    `The rate estimator's ${name} must be greater than ${limit}, not ${value}.`,
+  )
 }
 
 function notBelow(limit: number, name: string, value: number): number {
   if (value >= limit) return value
-  throw new MillraceError('ILLEGAL_ARGUMENT', `The rate estimator's ${name} must not be less than ${limit}, not ${value}.`)
+  throw new MillraceError(
+    'ILLEGAL_ARGUMENT',
+    `The rate estimator's ${name} must not be less than ${limit}, not ${value}.`,
+  )
 }

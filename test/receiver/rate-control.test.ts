@@ -38,7 +38,13 @@ describe("the rate estimator gives Spark's numbers", () => {
   })
 
   it('refuses knobs that make no sense', () => {
-    for (const wrong of [{ minRate: 0 }, { proportional: -1 }, { integral: -0.1 }, { derivative: -1 }, { batchIntervalMs: 0 }]) {
+    for (const wrong of [
+      { minRate: 0 },
+      { proportional: -1 },
+      { integral: -0.1 },
+      { derivative: -1 },
+      { batchIntervalMs: 0 },
+    ]) {
       expect(() => new RateController({ batchIntervalMs: 1000, ...wrong }, () => {})).toThrowError(
         expect.objectContaining({ code: 'ILLEGAL_ARGUMENT' }),
       )
