@@ -1,0 +1,84 @@
+/** Broker URLs: which schemes there are, and how an address is taken apart without ever printing a password. */
+import { MillraceError } from '../errors.js'
+
+/** A broker address taken apart. `text` is the URL without user and password, safe to print. */
+export interface BrokerAddress {
+  readonly transport: 'tcp' | 'tls' | 'ws' | 'wss'
+  readonly host: string
+  readonly port: number
+  readonly path: string
+  readonly text: string
+}
+
+const schemes: Readonly<Record<string, BrokerAddress['transport']>> = {
+  'mqtt:': 'tcp',
+  'tcp:': 'tcp',
+  'mqtts:': 'tls',
+  'ssl:': 'tls',
+  'tls:': 'tls',
+  'ws:': 'ws',
+  'wss:': 'wss',
+}
+const defaultPorts: Readonly<Record<BrokerAddress['transport'], number>> = { tcp: 1883, tls: 8883, ws: 80, wss: 443 }
+
+/** A broker URL and what it says about the user. */
+export interface BrokerUrl {
+  readonly address: BrokerAddress
+  readonly clientId: string | null
+  readonly username: string | null
+  readonly password: string | null
+}
+
+/**
+ * Takes a broker URL apart: `mqtt://user:password@host:1883?clientId=gpio`. Schemes: mqtt and tcp, mqtts, ssl and tls, ws, wss.
+ * Throws `MQTT_INVALID_URL`; the text of the error never holds user or password.
+ */
+export function parseBrokerUrl(text: unknown): BrokerUrl {
+  const refuse = (why: string): never => {
+    const shown = typeof text === 'string' ? text.replace(/\/\/[^/]*@/, '//***@').replace(/\?.*$/, '') : String(text)
+    throw new MillraceError(
+      'MQTT_INVALID_URL',
+      `${JSON.stringify(shown)} is not a broker URL: ${why}. Expected something like mqtt://host:1883, mqtts://host:8883, ws://host:80/path or wss://host/path.`,
+    )
+  }
+  if (typeof text !== 'string') return refuse('it is not a text')
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    return refuse('it cannot be read as a URL')
+  }
+  const transport = schemes[url.protocol]
+  if (transport === undefined) return refuse(`the scheme ${url.protocol.slice(0, -1)} is not one of MQTT's`)
+  if (url.hostname === '') return refuse('it has no host')
+  if (url.port === '0') return refuse('port 0 cannot be connected to')
+  const web = transport === 'ws' || transport === 'wss'
+  if (!web && url.pathname !== '' && url.pathname !== '/')
+    return refuse(`it has a path, ${url.pathname}, and only ws and wss URLs may`)
+  let clientId: string | null = null
+  for (const [key, value] of url.searchParams) {
+    if (key !== 'clientId' && key !== 'client_id') return refuse(`the parameter ${key} is unknown; only clientId is`)
+    clientId = value
+  }
+  const port = url.port === '' ? defaultPorts[transport] : Number(url.port)
+  return {
+    address: {
+      transport,
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port,
+      path: web ? url.pathname || '/' : '',
+      text: `${url.protocol}//${url.hostname}:${port}${web ? url.pathname : ''}`,
+    },
+    clientId,
+    username: url.username === '' ? null : decode(url.username, refuse),
+    password: url.password === '' ? null : decode(url.password, refuse),
+  }
+}
+
+function decode(text: string, refuse: (why: string) => never): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return refuse('its user or password has a % that is not followed by two hexadecimal digits')
+  }
+}

@@ -1,0 +1,415 @@
+/** One connection to a broker after another: MQTT.js does CONNECT, TLS handshake, subscription and DISCONNECT; this keeps it connected. */
+import type { Duplex } from 'node:stream'
+import type { IClientOptions, MqttClient } from 'mqtt'
+import { MillraceError } from '../errors.js'
+import type { BrokerAddress } from './broker-url.js'
+import type { MqttTlsOptions, ResolvedConnection } from './mqtt-options.js'
+import { Reason, reasonText } from './reason-codes.js'
+import { type FrameReader, TapStream } from './tap-stream.js'
+
+/** What the broker said when it accepted a connection. */
+export interface Accepted {
+  readonly version: 4 | 5
+  /** Counts the connections made, from 1. */
+  readonly connection: number
+  readonly isSessionPresent: boolean
+  readonly address: BrokerAddress
+}
+
+/** How the session of a connection is asked for. */
+export interface SessionRequest {
+  readonly clean: boolean
+  readonly expirySeconds: number
+}
+
+/** What a connection is for. Every call comes from the connection's own loop, one connection at a time. */
+export interface ConnectionUser {
+  /** Called before each attempt: the reader of its frames. It passes packets that are not its own to `push`. */
+  open(version: 4 | 5, push: (packet: Buffer) => void): FrameReader
+  /** Session wishes for the next attempt. */
+  session(version: 4 | 5): SessionRequest
+  /** The broker accepted; the filters to subscribe are those of `subscriptions()` until it resolves. */
+  accepted(accepted: Accepted, stream: TapStream): void
+  /** Filters to subscribe on this connection, empty for none. */
+  subscriptions(accepted: Accepted): readonly Subscription[]
+  /** The subscriptions are granted (also called when there were none to ask for). */
+  ready(): void
+  /** The connection accepted before is gone. */
+  lost(): void
+  /** An attempt or a connection failed; it is tried again after `retryInMs`. */
+  failed(error: MillraceError, attempt: number, retryInMs: number): void
+  /** Nothing more will be tried. */
+  fatal(error: MillraceError): void
+}
+
+export interface Subscription {
+  readonly filter: string
+  readonly qos: 0 | 1 | 2
+  readonly retainHandling: 0 | 1 | 2
+}
+
+/** CONNECT properties only a receiver sends. */
+export interface ConnectLimits {
+  readonly receiveMaximum: number
+  readonly maximumPacketSize: number
+  readonly topicAliasMaximum: number
+}
+
+const TAKEOVER_MS = 5000
+const TAKEOVERS = 3
+const FIRST_DELAY_MS = 200
+
+interface Ended {
+  readonly error: MillraceError
+  /** How long the broker had accepted the connection, or null if it never did. */
+  readonly acceptedMs: number | null
+  readonly isEndedByBroker: boolean
+  readonly isFatal: boolean
+}
+
+/**
+ * Keeps one connection alive until `stop`: the addresses in turn, pauses that double up to the limit with jitter, MQTT 5 first and 3.1.1
+ * when the broker refuses it. Each connection has an MQTT.js client of its own, so nothing of an old one can reach a new one.
+ */
+export class MqttConnection {
+  readonly #options: ResolvedConnection
+  readonly #clientId: string
+  readonly #limits: ConnectLimits | null
+  readonly #user: ConnectionUser
+  /** Version to try, by address: null until the broker has shown that it refuses 5. */
+  readonly #versions: (4 | 5)[]
+  #connections = 0
+  #client: MqttClient | null = null
+  #stream: TapStream | null = null
+  #isStopping = false
+  #wake: (() => void) | null = null
+  #loop: Promise<void> | null = null
+  #disconnectExpirySeconds: number | null = null
+
+  constructor(options: ResolvedConnection, clientId: string, limits: ConnectLimits | null, user: ConnectionUser) {
+    this.#options = options
+    this.#clientId = clientId
+    this.#limits = limits
+    this.#user = user
+    this.#versions = options.addresses.map(() => options.protocolVersion ?? 5)
+  }
+
+  /** Starts connecting; what happens is told to the user of the connection. */
+  start(): void {
+    this.#loop = this.#run()
+  }
+
+  /** Disconnects in order and ends the loop. With `sessionExpirySeconds` the broker is told to keep the session that long instead. */
+  async stop(sessionExpirySeconds: number | null = null): Promise<void> {
+    this.#isStopping = true
+    this.#disconnectExpirySeconds = sessionExpirySeconds
+    this.#wake?.()
+    const stream = this.#stream
+    if (stream !== null) {
+      if (this.#client?.connected === true) {
+        stream.discard()
+        this.#disconnect(this.#client)
+      } else stream.destroy()
+      const force = setTimeout(() => stream.destroy(), 1000)
+      await this.#loop
+      clearTimeout(force)
+    }
+    await this.#loop
+  }
+
+  /** Closes the connection there is and makes a new one. */
+  reset(): void {
+    this.#stream?.destroy()
+  }
+
+  async #run(): Promise<void> {
+    const { createClient, openWebSocket } = await loadMqtt(this.#options, this.#clientId)
+    let failures = 0
+    let takeovers = 0
+    let address = 0
+    while (!this.#isStopping) {
+      const version = this.#versions[address]!
+      const ended = await this.#connect(address, version, createClient, openWebSocket)
+      if (this.#isStopping) return
+      if (ended.isFatal) return this.#user.fatal(ended.error)
+      const refusal = ended.error.details['reasonCode']
+      const isVersionRefused =
+        ended.error.code === 'MQTT_REFUSED' && (refusal === Reason.UNSUPPORTED_PROTOCOL_VERSION || refusal === 1)
+      if (isVersionRefused && version === 5 && this.#options.protocolVersion === null) {
+        this.#versions[address] = 4
+        continue
+      }
+      takeovers =
+        ended.acceptedMs !== null && ended.acceptedMs < TAKEOVER_MS && ended.isEndedByBroker ? takeovers + 1 : 0
+      if (takeovers >= TAKEOVERS)
+        return this.#user.fatal(
+          this.#takenOver(`closed the connection ${TAKEOVERS} times within ${TAKEOVER_MS / 1000} s of accepting it`),
+        )
+      failures = ended.acceptedMs !== null && ended.acceptedMs >= TAKEOVER_MS ? 1 : failures + 1
+      address = (address + 1) % this.#versions.length
+      // A whole round of addresses is tried before the pause grows.
+      const round = Math.floor((failures - 1) / this.#versions.length)
+      const ceiling = Math.min(this.#options.reconnectMaxDelayMs, FIRST_DELAY_MS * 2 ** Math.min(round, 20))
+      const delayMs = Math.round(ceiling * (0.5 + Math.random() / 2))
+      this.#user.failed(ended.error, failures, delayMs)
+      await this.#pause(delayMs)
+    }
+  }
+
+  #connect(
+    index: number,
+    version: 4 | 5,
+    createClient: (stream: TapStream, options: IClientOptions) => MqttClient,
+    openWebSocket: (address: BrokerAddress, tls: MqttTlsOptions) => Duplex,
+  ): Promise<Ended> {
+    const address = this.#options.addresses[index]!
+    return new Promise((resolve) => {
+      let failure: MillraceError | null = null
+      let acceptedAt: number | null = null
+      const fail = (error: MillraceError): void => {
+        failure ??= error
+        stream.destroy()
+      }
+      let accepted: Accepted | null = null
+      const reader = this.#user.open(version, (packet) => {
+        // Messages may follow CONNACK in the same read, before MQTT.js has told anyone about it.
+        const isSessionPresent = acceptedSession(packet)
+        if (isSessionPresent !== null) {
+          acceptedAt = Date.now()
+          this.#connections += 1
+          accepted = { version, connection: this.#connections, isSessionPresent, address }
+          this.#user.accepted(accepted, stream)
+        }
+        // MQTT.js keeps what it is given, and these bytes are only lent.
+        stream.push(Buffer.from(packet))
+      })
+      const stream = new TapStream({
+        address,
+        tls: this.#options.tls,
+        openWebSocket,
+        reader,
+        farewell: (error) => disconnectPacket(version, error),
+      })
+      this.#stream = stream
+      stream.on('error', (error) => {
+        failure ??= MillraceError.is(error) ? error : unreachable(address, error)
+      })
+      const client = createClient(stream, this.#clientOptions(version))
+      this.#client = client
+      const keepalive = this.#keepAlive(client, stream, fail)
+      client.on('connect', () => {
+        if (accepted !== null) this.#subscribe(client, version, this.#user.subscriptions(accepted), fail)
+      })
+      client.on('disconnect', (packet) => {
+        const code = packet.reasonCode ?? 0
+        const said = packet.properties?.reasonString
+        failure ??=
+          code === Reason.SESSION_TAKEN_OVER
+            ? this.#takenOver(`said: ${reasonText(code, 5)}`)
+            : new MillraceError(
+                'MQTT_REFUSED',
+                `The broker ${address.text} ended the connection: ${reasonText(code, 5)}${said === undefined ? '' : `, ${said}`}.`,
+                { details: { reasonCode: code, broker: address.text } },
+              )
+      })
+      client.on('error', (error) => {
+        const { code } = error as { code?: unknown }
+        fail(typeof code === 'number' ? this.#refused(code, version, address) : unreachable(address, error))
+      })
+      stream.on('close', () => {
+        clearInterval(keepalive)
+        client.end(true)
+        this.#client = null
+        this.#stream = null
+        if (acceptedAt !== null) this.#user.lost()
+        resolve({
+          error: failure ?? unreachable(address, new Error('the broker closed the connection')),
+          acceptedMs: acceptedAt === null ? null : Date.now() - acceptedAt,
+          isEndedByBroker: stream.isEndedByBroker && failure === null,
+          isFatal: failure?.code === 'MQTT_SESSION_TAKEN_OVER',
+        })
+      })
+    })
+  }
+
+  #subscribe(
+    client: MqttClient,
+    version: 4 | 5,
+    wanted: readonly Subscription[],
+    fail: (error: MillraceError) => void,
+  ): void {
+    if (wanted.length === 0) return this.#user.ready()
+    const map = Object.fromEntries(
+      wanted.map((one) => [one.filter, version === 5 ? { qos: one.qos, rh: one.retainHandling } : { qos: one.qos }]),
+    )
+    client.subscribe(map, (error, _granted, packet) => {
+      if (error === null) return this.#user.ready()
+      const codes = (packet?.granted ?? []) as number[]
+      const refused = wanted.flatMap((one, i) =>
+        (codes[i] ?? 0) >= 0x80 ? [`${one.filter}: ${reasonText(codes[i]!, 5)}`] : [],
+      )
+      if (refused.length === 0)
+        return fail(
+          new MillraceError('MQTT_UNREACHABLE', `The subscription was not answered: ${error.message}`, {
+            cause: error,
+          }),
+        )
+      fail(
+        new MillraceError(
+          'MQTT_SUBSCRIBE_REFUSED',
+          `The broker refused to subscribe ${refused.join('; ')}. Check the broker's access rules and which kinds of subscription it offers.`,
+          { details: { filters: refused } },
+        ),
+      )
+    })
+  }
+
+  /**
+   * Pings the broker every third of the keepalive and gives up when nothing at all has come for one and a half. Any byte is a sign of
+   * life, and a connection that we do not read (hold) is not held against the broker; MQTT.js would count only its own pings.
+   */
+  #keepAlive(client: MqttClient, stream: TapStream, fail: (error: MillraceError) => void): NodeJS.Timeout {
+    const everyMs = Math.max(200, (this.#options.keepaliveSeconds * 1000) / 3)
+    let expectedAt = Date.now() + everyMs
+    return setInterval(() => {
+      const now = Date.now()
+      const isLate = now - expectedAt > everyMs
+      expectedAt = now + everyMs
+      if (!client.connected) return
+      client.reschedulePing(true)
+      stream.writePackets(PINGREQ)
+      // After a blocked thread the broker's bytes may lie unread in the socket: look again next time.
+      if (isLate || stream.holds !== 0) stream.lastReadAt = now
+      else if (now - stream.lastReadAt > everyMs * 4.5) {
+        fail(
+          new MillraceError(
+            'MQTT_UNREACHABLE',
+            `The broker has not been heard for ${Math.round((now - stream.lastReadAt) / 1000)} s (keepalive ${this.#options.keepaliveSeconds} s).`,
+          ),
+        )
+      }
+    }, everyMs)
+  }
+
+  #clientOptions(version: 4 | 5): IClientOptions {
+    const { username, password, will, keepaliveSeconds, connectTimeoutMs, userProperties } = this.#options
+    const session = this.#user.session(version)
+    const properties: NonNullable<IClientOptions['properties']> = {}
+    if (version === 5) {
+      if (session.expirySeconds > 0) properties.sessionExpiryInterval = session.expirySeconds
+      if (this.#limits !== null) {
+        properties.receiveMaximum = this.#limits.receiveMaximum
+        properties.maximumPacketSize = this.#limits.maximumPacketSize
+      }
+      if (Object.keys(userProperties).length > 0) properties.userProperties = { ...userProperties }
+      if (this.#limits !== null && this.#limits.topicAliasMaximum > 0)
+        properties.topicAliasMaximum = this.#limits.topicAliasMaximum
+    }
+    return {
+      clientId: this.#clientId,
+      protocolVersion: version,
+      clean: session.clean,
+      keepalive: keepaliveSeconds,
+      connectTimeout: connectTimeoutMs,
+      reconnectPeriod: 0,
+      resubscribe: false,
+      log: () => {},
+      ...(username === null ? {} : { username }),
+      ...(password === null ? {} : { password }),
+      ...(will === null
+        ? {}
+        : { will: { qos: 0 as const, retain: false, ...will, payload: Buffer.from(will.payload as string) } }),
+      ...(version === 5 ? { properties } : {}),
+    }
+  }
+
+  #disconnect(client: MqttClient): void {
+    const expiry = this.#disconnectExpirySeconds
+    if (client.options.protocolVersion === 5 && expiry !== null) {
+      client.end(false, { reasonCode: 0, properties: { sessionExpiryInterval: expiry } })
+    } else client.end()
+  }
+
+  #refused(code: number, version: 4 | 5, address: BrokerAddress): MillraceError {
+    // MQTT.js reports its own findings about the broker's packets with the same kind of error.
+    const isConnack = code < 0x80 || this.#client?.connected !== true
+    if (!isConnack)
+      return new MillraceError(
+        'MQTT_PROTOCOL_ERROR',
+        `The broker ${address.text} broke the protocol: ${reasonText(code, 5)}.`,
+        { details: { reasonCode: code } },
+      )
+    return new MillraceError(
+      'MQTT_REFUSED',
+      `The broker ${address.text} refused the connection: ${reasonText(code, code < 0x80 ? 4 : version)}.${code === 4 || code === 5 || code === 0x86 || code === 0x87 ? ' Check username, password and the rights of the client id.' : ''}`,
+      { details: { reasonCode: code, broker: address.text, clientId: this.#clientId } },
+    )
+  }
+
+  #takenOver(what: string): MillraceError {
+    return new MillraceError(
+      'MQTT_SESSION_TAKEN_OVER',
+      `The broker ${what}: another client uses the client id ${JSON.stringify(this.#clientId)}. The receiver stops, since two clients with one id would only push each other out. Give each receiver a clientId of its own.`,
+      { details: { clientId: this.#clientId } },
+    )
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      if (this.#isStopping) this.#wake()
+    })
+  }
+}
+
+const PINGREQ = Buffer.from([0xc0, 0x00])
+
+/** MQTT.js is loaded when a connection is first made, not by every worker that only decodes messages. */
+async function loadMqtt(options: ResolvedConnection, clientId: string) {
+  const { MqttClient } = await import('mqtt')
+  const needsWebSocket = options.addresses.some((one) => one.transport === 'ws' || one.transport === 'wss')
+  const webSocket = needsWebSocket ? await import('mqtt/lib/connect/ws') : null
+  return {
+    createClient: (stream: TapStream, clientOptions: IClientOptions): MqttClient =>
+      new MqttClient(() => stream as never, clientOptions),
+    openWebSocket: (address: BrokerAddress, tls: MqttTlsOptions): Duplex =>
+      webSocket!.streamBuilder(
+        undefined as never,
+        {
+          protocol: address.transport as 'ws' | 'wss',
+          hostname: address.host,
+          port: address.port,
+          path: address.path,
+          clientId,
+          wsOptions: { ...tls, headers: { ...options.wsHeaders } },
+        } as IClientOptions,
+      ) as unknown as Duplex,
+  }
+}
+
+/** The session-present flag of a CONNACK that accepts; null for any other packet. */
+function acceptedSession(packet: Buffer): boolean | null {
+  if (packet[0] !== 0x20) return null
+  let at = 1
+  while (packet[at]! >= 0x80) at += 1
+  return packet[at + 2] === 0 ? (packet[at + 1]! & 1) !== 0 : null
+}
+
+/** MQTT 5 tells the broker why it is left; 3.1.1 cannot. */
+function disconnectPacket(version: 4 | 5, error: unknown): Uint8Array | null {
+  const code = MillraceError.is(error) ? error.details['reasonCode'] : null
+  return version === 5 && typeof code === 'number' ? Buffer.from([0xe0, 2, code, 0]) : null
+}
+
+function unreachable(address: BrokerAddress, cause: Error): MillraceError {
+  const { code } = cause as { code?: unknown }
+  const why = cause.message === '' && typeof code === 'string' ? code : cause.message
+  return new MillraceError('MQTT_UNREACHABLE', `The broker ${address.text} cannot be reached: ${why}.`, {
+    cause,
+    details: { broker: address.text },
+  })
+}

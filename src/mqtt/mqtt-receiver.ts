@@ -1,0 +1,144 @@
+/** MqttReceiver: messages of an MQTT broker as a stream. Blocks hold messages as they came; they are decoded in the task that reads them. */
+import { randomBytes } from 'node:crypto'
+import { MillraceError } from '../errors.js'
+import { Receiver } from '../receiver/receiver.js'
+import { StorageLevel } from '../storage/storage-level.js'
+import { BlockReader, type MqttMessage } from './message-block.js'
+import { MqttIngest, type MqttReceiverStatus } from './mqtt-ingest.js'
+import { type MqttReceiverOptions, type ResolvedReceiver, resolveReceiver } from './mqtt-options.js'
+import { TopicCache } from './topic-cache.js'
+
+const CHUNK_RECORDS = 512
+
+/**
+ * Receives the messages of one or several topic filters and turns each into records of `T`. Extend it with `processMqttMessages`:
+ *
+ * ```ts
+ * import { MqttReceiver } from 'millrace'
+ * class Temperatures extends MqttReceiver<number> {
+ *   override processMqttMessages(payload: Buffer) {
+ *     return [JSON.parse(payload.toString()).celsius as number]
+ *   }
+ * }
+ * const receiver = new Temperatures('mqtt://localhost:1883', ['plant/+/temp', 'lab/#'])
+ * ```
+ *
+ * `brokerUrl` is a URL or several to fall over to, with scheme mqtt, tcp, mqtts, ssl, ws or wss; a topic filter may be shared between receivers
+ * (`$share/group/filter`). At QoS 1 and 2 a message is acknowledged to the broker when the block that holds it is stored. The constructor throws
+ * `MQTT_INVALID_URL`, `MQTT_INVALID_TOPIC_FILTER`, `MQTT_INVALID_OPTION` or `MQTT_CLIENT_ID_REQUIRED`. While it runs, an outage is reported and
+ * the connection tried again for ever; another client with the same client id stops the receiver with `MQTT_SESSION_TAKEN_OVER`.
+ */
+export abstract class MqttReceiver<T> extends Receiver<T> {
+  readonly #options: ResolvedReceiver
+  readonly #clientId: string
+  readonly #topicCache = new TopicCache()
+  #ingest: MqttIngest | null = null
+  /** Records of the block being read, while `processMqttMessages` runs. */
+  #output: T[] | null = null
+
+  constructor(
+    brokerUrl: string | readonly string[],
+    topics: string | readonly string[],
+    options: MqttReceiverOptions = {},
+  ) {
+    super(options.storageLevel ?? StorageLevel.MEMORY_AND_DISK_2)
+    this.#options = resolveReceiver(brokerUrl, topics, options)
+    this.#clientId = this.#options.clientId ?? `millrace-${randomBytes(6).toString('hex')}`
+  }
+
+  /**
+   * Turns one message into records: returns them (an array or any iterable), or calls `this.store` for each. It runs in the task that reads the
+   * block, not on the connection, and again if that task runs again. `payload` and `message` are views of the block: copy what is kept. A throw
+   * fails the task with `MQTT_DECODE_FAILED`, which names the topic.
+   */
+  abstract processMqttMessages(payload: Buffer, message: MqttMessage): Iterable<T> | void
+
+  onStart(): void {
+    const ingest = new MqttIngest(this.#options, this.#clientId, {
+      storeBytes: (block) => this.storeBytes(block),
+      reportError: (message, error) => this.reportError(message, error),
+      restart: (message, error) => this.restart(message, error),
+      stop: (message, error) => this.stop(message, error),
+      ratePerSecond: () => this.ratePerSecond,
+    })
+    this.#ingest = ingest
+    ingest.start()
+  }
+
+  async onStop(): Promise<void> {
+    const ingest = this.#ingest
+    this.#ingest = null
+    await ingest?.stop()
+  }
+
+  /** How the receiver is doing; null where it does not run (in a worker that only decodes, or before the start). */
+  get status(): MqttReceiverStatus | null {
+    return this.#ingest?.status ?? null
+  }
+
+  /** The client id in use: the option's, or a random one. */
+  get clientId(): string {
+    return this.#clientId
+  }
+
+  override store(record: T): boolean {
+    if (this.#output === null) return super.store(record)
+    this.#output.push(record)
+    return true
+  }
+
+  /** False while `processMqttMessages` runs: the block it reads is complete, whatever became of the receiver. */
+  override isStopped(): boolean {
+    return this.#output === null && super.isStopped()
+  }
+
+  override isStarted(): boolean {
+    return this.#output !== null || super.isStarted()
+  }
+
+  /** @internal */
+  override *readBlock(bytes: Uint8Array): Iterable<readonly T[]> {
+    const reader = new BlockReader(bytes, this.#topicCache)
+    for (;;) {
+      const records: T[] = []
+      const isMore = this.#fill(reader, records)
+      if (records.length > 0) yield records
+      if (!isMore) return
+    }
+  }
+
+  /** Appends the records of one message. Overridden where the payload need not be a Buffer first. @internal */
+  protected readMessage(message: BlockReader, output: T[]): void {
+    const records = this.processMqttMessages(message.payload, message)
+    if (records === undefined || records === null) return
+    if (Array.isArray(records)) for (let i = 0; i < records.length; i++) output.push(records[i] as T)
+    else if (typeof records === 'string') output.push(records)
+    else for (const record of records) output.push(record)
+  }
+
+  /** Reads messages until a chunk is full; false at the end of the block. */
+  #fill(reader: BlockReader, records: T[]): boolean {
+    this.#output = records
+    try {
+      while (records.length < CHUNK_RECORDS) {
+        if (!reader.next()) return false
+        this.readMessage(reader, records)
+      }
+      return true
+    } catch (error) {
+      throw decodeError(this, reader, error)
+    } finally {
+      this.#output = null
+    }
+  }
+}
+
+function decodeError(receiver: object, message: BlockReader, cause: unknown): unknown {
+  if (MillraceError.is(cause, 'INTERNAL')) return cause
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new MillraceError(
+    'MQTT_DECODE_FAILED',
+    `${receiver.constructor.name} could not decode message ${message.index} of its block, topic ${JSON.stringify(message.topic)}, ${message.payloadLength} bytes: ${why}`,
+    { cause, details: { topic: message.topic, index: message.index } },
+  )
+}

@@ -1,0 +1,221 @@
+/** The stream MQTT.js talks through: a socket read into one buffer of ours, so that messages are taken out before MQTT.js sees the rest. */
+import { connect as connectTcp, type Socket, type TcpSocketConnectOpts } from 'node:net'
+import { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
+import type { BrokerAddress } from './broker-url.js'
+import type { MqttTlsOptions } from './mqtt-options.js'
+
+/** What takes the bytes of a connection. */
+export interface FrameReader {
+  /** Takes whole frames from bytes[start,end), which stay valid during the call only, and returns where it stopped. A throw ends the connection. */
+  read(bytes: Buffer, start: number, end: number): number
+  /** Length of the incomplete frame `read` stopped at, 0 when not known. */
+  readonly needed: number
+}
+
+export interface TapStreamOptions {
+  readonly address: BrokerAddress
+  readonly tls: MqttTlsOptions
+  /** Makes the WebSocket stream of `ws` and `wss`. */
+  readonly openWebSocket: (address: BrokerAddress, tls: MqttTlsOptions) => Duplex
+  readonly reader: FrameReader
+  /** The packet that tells the broker about an error of `reader` before the connection closes, or null. */
+  readonly farewell: (error: unknown) => Uint8Array | null
+}
+
+/** Why a connection is not read at the moment: one bit a reason. */
+export const Hold = { MEMORY: 1, UNACKNOWLEDGED: 2, RATE: 4, COALESCE: 8, STOPPING: 16, BACKLOG: 32 } as const
+
+const READ_BYTES = 256 * 1024
+const ROOM_BYTES = 64 * 1024
+
+/**
+ * Reads a socket into one buffer, hands whole frames to `reader`, and lets MQTT.js write. Frames for MQTT.js are given to `push` by the
+ * reader's owner. `hold` stops the reading until every reason is released; bytes that TLS or a WebSocket still deliver then wait in the buffer.
+ */
+export class TapStream extends Duplex {
+  readonly #reader: FrameReader
+  readonly #farewell: (error: unknown) => Uint8Array | null
+  readonly #socket: Duplex
+  readonly #ownBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BYTES)
+  #buffer: Buffer = this.#ownBuffer
+  #start = 0
+  #end = 0
+  #holds = 0
+  #isDiscarding = false
+  /** Time of the last byte from the broker, in milliseconds since the epoch. */
+  lastReadAt: number = Date.now()
+  /** True when the broker closed the connection in order, without an error. */
+  isEndedByBroker = false
+
+  constructor(options: TapStreamOptions) {
+    super({ autoDestroy: true })
+    this.#reader = options.reader
+    this.#farewell = options.farewell
+    const { address } = options
+    if (address.transport === 'tcp' || address.transport === 'tls') {
+      const onread = { buffer: () => this.#room(), callback: (length: number) => this.#arrived(length) }
+      this.#socket = address.transport === 'tcp' ? openTcp(address, onread) : openTls(address, options.tls, onread)
+    } else {
+      this.#socket = options.openWebSocket(address, options.tls)
+      this.#socket.on('data', (chunk: Buffer) => this.#append(chunk))
+    }
+    this.#socket.on('error', (error) => this.destroy(error))
+    this.#socket.on('end', () => {
+      this.isEndedByBroker = true
+      this.destroy()
+    })
+    this.#socket.on('close', () => this.destroy())
+  }
+
+  /** Bytes written and still waiting in this process. */
+  get backlog(): number {
+    return this.#socket.writableLength
+  }
+
+  /** Calls back when everything written so far has left this process. */
+  whenWritten(done: () => void): void {
+    if (!this.destroyed) this.#socket.once('drain', done)
+  }
+
+  /** Stops reading for this reason (see `Hold`). */
+  hold(reason: number): void {
+    if (this.#isDiscarding) return
+    if (this.#holds === 0) this.#socket.pause()
+    this.#holds |= reason
+  }
+
+  /** Takes back a reason; when none is left, frames that wait are read, then the socket. */
+  release(reason: number): void {
+    if ((this.#holds & reason) === 0) return
+    this.#holds &= ~reason
+    if (this.#holds !== 0 || this.destroyed) return
+    this.#read()
+    if (this.#holds === 0 && !this.destroyed) this.#socket.resume()
+  }
+
+  get holds(): number {
+    return this.#holds
+  }
+
+  /** Writes whole packets past MQTT.js. Ignored once the connection is gone. */
+  writePackets(packets: Uint8Array): void {
+    if (!this.destroyed) this.#socket.write(packets)
+  }
+
+  /** From now on what comes is thrown away: the connection is being closed and only its end is waited for. */
+  discard(): void {
+    this.#isDiscarding = true
+    this.#start = this.#end
+    this.#holds = 0
+    this.#socket.resume()
+  }
+
+  override _read(): void {}
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#socket.write(chunk, done)
+  }
+
+  /** MQTT.js writes a packet in pieces between cork and uncork: one write keeps it whole beside our acknowledgements. */
+  override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#socket.write(Buffer.concat(chunks.map((one) => one.chunk)), done)
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#socket.end(done)
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#socket.destroy()
+    done(error)
+  }
+
+  /** Where the next bytes go: behind those not read yet, moved to the front, or into a larger buffer, when there is little room left. */
+  #room(): Buffer {
+    const waiting = this.#end - this.#start
+    if (waiting === 0) {
+      this.#buffer = this.#ownBuffer
+      this.#start = 0
+      this.#end = 0
+    } else if (
+      this.#buffer.length - this.#end < ROOM_BYTES ||
+      this.#reader.needed > this.#buffer.length - this.#start
+    ) {
+      const needed = Math.max(this.#reader.needed, waiting) + ROOM_BYTES
+      const next =
+        needed <= READ_BYTES
+          ? this.#ownBuffer
+          : needed <= this.#buffer.length
+            ? this.#buffer
+            : Buffer.allocUnsafeSlow(needed)
+      this.#buffer.copy(next, 0, this.#start, this.#end)
+      this.#buffer = next
+      this.#start = 0
+      this.#end = waiting
+    }
+    return this.#buffer.subarray(this.#end)
+  }
+
+  #arrived(length: number): boolean {
+    this.lastReadAt = Date.now()
+    this.#end += length
+    if (this.#holds === 0) this.#read()
+    return this.#holds === 0
+  }
+
+  #append(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; ) {
+      const room = this.#room()
+      const length = chunk.copy(room, 0, at)
+      at += length
+      this.#arrived(length)
+    }
+  }
+
+  #read(): void {
+    if (this.#isDiscarding) this.#start = this.#end
+    if (this.#start === this.#end) return
+    try {
+      this.#start = this.#reader.read(this.#buffer, this.#start, this.#end)
+    } catch (error) {
+      this.#giveUp(error as Error)
+    }
+  }
+
+  /** Says why, reads nothing more, and closes when that is written, or soon in any case. */
+  #giveUp(error: Error): void {
+    const packet = this.#farewell(error)
+    this.discard()
+    if (packet === null) return void this.destroy(error)
+    const soon = setTimeout(() => this.destroy(error), 500)
+    this.#socket.end(packet, () => {
+      clearTimeout(soon)
+      this.destroy(error)
+    })
+  }
+}
+
+interface OnRead {
+  buffer: () => Buffer
+  callback: (length: number) => boolean
+}
+
+function openTcp(address: BrokerAddress, onread: OnRead): Socket {
+  const options: TcpSocketConnectOpts = { host: address.host, port: address.port, noDelay: true, onread }
+  return connectTcp(options)
+}
+
+function openTls(address: BrokerAddress, tls: MqttTlsOptions, onread: OnRead): Socket {
+  const isName = !/^[\d.]+$|:/.test(address.host)
+  const options = {
+    ...(isName ? { servername: address.host } : {}),
+    ...tls,
+    host: address.host,
+    port: address.port,
+    onread,
+  }
+  const socket = connectTls(options)
+  socket.setNoDelay(true)
+  return socket
+}
