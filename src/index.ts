@@ -4,6 +4,24 @@ export { Conf } from './conf.js'
 export type { DStream } from './dstream/dstream.js'
 export { type ErrorCode, MillraceError } from './errors.js'
 export { defineJob, type Job, type JobOptions } from './job.js'
+export type { MqttMessage } from './mqtt/message-block.js'
+export {
+  type DeadLetter,
+  type DecodingOptions,
+  MqttDecodingReceiver,
+  MqttJsonReceiver,
+} from './mqtt/mqtt-decoding-receiver.js'
+export type { MqttReceiverStatus } from './mqtt/mqtt-ingest.js'
+export { MqttMessageReceiver } from './mqtt/mqtt-message-receiver.js'
+export type {
+  MqttConnectionOptions,
+  MqttReceiverOptions,
+  MqttTlsOptions,
+  MqttWill,
+} from './mqtt/mqtt-options.js'
+export type { MqttMessageProperties } from './mqtt/mqtt-properties.js'
+export { MqttReceiver } from './mqtt/mqtt-receiver.js'
+export { MqttStringReceiver } from './mqtt/mqtt-string-receiver.js'
 export type { Item, Pair } from './rdd/pair.js'
 export { HashPartitioner } from './rdd/partitioner.js'
 export type { RDD } from './rdd/rdd.js'

@@ -4,6 +4,7 @@ import type { Item } from './rdd/pair.js'
 import { StreamingContext } from './streaming-context.js'
 import { type Duration, ManualClock, toMilliseconds } from './time.js'
 
+export { EmbeddedBroker, type EmbeddedBrokerOptions } from './mqtt/embedded-broker.js'
 export { ManualClock }
 
 /** The records of one batch, or null for no RDD at this time. */

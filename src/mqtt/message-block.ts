@@ -178,7 +178,7 @@ export class BlockReader implements MqttMessage {
     const properties = this.properties
     const message = {
       topic: this.topic,
-      payload: new Uint8Array(Uint8Array.prototype.slice.call(this.#bytes, this.#payloadStart, this.#end).buffer),
+      payload: new Uint8Array(this.payload),
       qos: this.qos,
       retain: this.retain,
       dup: this.dup,

@@ -132,7 +132,7 @@ export class MqttConnection {
       const ended = await this.#connect(address, version, createClient, openWebSocket)
       if (this.#isStopping) return
       if (ended.isFatal) return this.#user.fatal(ended.error)
-      const refusal = ended.error.details['reasonCode']
+      const refusal = ended.error.details.reasonCode
       const isVersionRefused =
         ended.error.code === 'MQTT_REFUSED' && (refusal === Reason.UNSUPPORTED_PROTOCOL_VERSION || refusal === 1)
       if (isVersionRefused && version === 5 && this.#options.protocolVersion === null) {
@@ -238,7 +238,10 @@ export class MqttConnection {
     wanted: readonly Subscription[],
     fail: (error: MillraceError) => void,
   ): void {
-    if (wanted.length === 0) return this.#user.ready()
+    if (wanted.length === 0) {
+      this.#user.ready()
+      return
+    }
     const map = Object.fromEntries(
       wanted.map((one) => [one.filter, version === 5 ? { qos: one.qos, rh: one.retainHandling } : { qos: one.qos }]),
     )
@@ -401,7 +404,7 @@ function acceptedSession(packet: Buffer): boolean | null {
 
 /** MQTT 5 tells the broker why it is left; 3.1.1 cannot. */
 function disconnectPacket(version: 4 | 5, error: unknown): Uint8Array | null {
-  const code = MillraceError.is(error) ? error.details['reasonCode'] : null
+  const code = MillraceError.is(error) ? error.details.reasonCode : null
   return version === 5 && typeof code === 'number' ? Buffer.from([0xe0, 2, code, 0]) : null
 }
 

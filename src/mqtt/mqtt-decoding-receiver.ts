@@ -81,13 +81,14 @@ export class MqttJsonReceiver<T = unknown> extends MqttDecodingReceiver<T> {
 
   /** @internal */
   protected override readMessage(message: BlockReader, output: T[]): void {
-    if (this.decode !== MqttJsonReceiver.prototype.decode) return super.readMessage(message, output)
-    let value: T
-    try {
-      value = JSON.parse(message.text) as T
-    } catch (error) {
-      return this.deadLetter(message, error)
+    if (this.decode !== MqttJsonReceiver.prototype.decode) {
+      super.readMessage(message, output)
+      return
     }
-    output.push(value)
+    try {
+      output.push(JSON.parse(message.text) as T)
+    } catch (error) {
+      this.deadLetter(message, error)
+    }
   }
 }

@@ -298,7 +298,10 @@ export class MqttIngest implements ConnectionUser {
       if (this.#bufferedBytes >= this.#options.maxBufferedBytes) stream.hold(Hold.MEMORY)
       if (this.#unacknowledged >= MAX_UNACKNOWLEDGED) stream.hold(Hold.UNACKNOWLEDGED)
     }
-    if (block.isStored) return this.#scheduleFlush()
+    if (block.isStored) {
+      this.#scheduleFlush()
+      return
+    }
     writeBlockHeader(taken.bytes, header)
     this.#sink.storeBytes({ bytes: taken.bytes, records: taken.messages }).then(
       () => {

@@ -1,6 +1,6 @@
 /** What a user may say about an MQTT connection, checked once, where it is written. */
 import { MillraceError } from '../errors.js'
-import type { StorageLevel } from '../storage/storage-level.js'
+import type { StorageLevel } from '../rdd/storage-level.js'
 import { type Duration, toMilliseconds } from '../time.js'
 import { type BrokerAddress, parseBrokerUrl } from './broker-url.js'
 import { checkTopicName, parseTopicFilter } from './topic-filter.js'

@@ -124,7 +124,7 @@ export function decodeProperties(bytes: Buffer, start: number, end: number): Mqt
         found.responseTopic = utf8Text(bytes, at + 2, next)
         break
       case CORRELATION_DATA:
-        found.correlationData = Uint8Array.prototype.slice.call(bytes, at + 2, next)
+        found.correlationData = new Uint8Array(bytes.subarray(at + 2, next))
         break
       case USER_PROPERTY: {
         const value = at + 2 + bytes.readUInt16BE(at)

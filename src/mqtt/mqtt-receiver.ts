@@ -1,8 +1,8 @@
 /** MqttReceiver: messages of an MQTT broker as a stream. Blocks hold messages as they came; they are decoded in the task that reads them. */
 import { randomBytes } from 'node:crypto'
 import { MillraceError } from '../errors.js'
+import { StorageLevel } from '../rdd/storage-level.js'
 import { Receiver } from '../receiver/receiver.js'
-import { StorageLevel } from '../storage/storage-level.js'
 import { BlockReader, type MqttMessage } from './message-block.js'
 import { MqttIngest, type MqttReceiverStatus } from './mqtt-ingest.js'
 import { type MqttReceiverOptions, type ResolvedReceiver, resolveReceiver } from './mqtt-options.js'
