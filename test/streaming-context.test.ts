@@ -1,0 +1,321 @@
+/** Spark's states and errors, the life of a batch, and what a stop leaves behind. */
+import { MillraceError, Receiver, StorageLevel, StreamingContext, type StreamingListener } from 'millrace'
+import { ManualClock } from 'millrace/testing'
+import { afterEach, describe, expect, test } from 'vitest'
+import { collectBatches, settle, testContext } from './support/contexts.js'
+
+class Source extends Receiver<number> {
+  onStopCalls = 0
+  constructor() {
+    super(StorageLevel.MEMORY_ONLY)
+  }
+  onStart(): void {}
+  onStop(): void {
+    this.onStopCalls++
+  }
+}
+
+const code = (expected: string) => expect.objectContaining({ code: expected })
+
+afterEach(async () => {
+  await StreamingContext.getActive()?.stop()
+})
+
+describe('the states of a StreamingContext', () => {
+  test('initialized, active, stopped; getActive names the one that runs', async () => {
+    const { ssc } = testContext()
+    ssc.queueStream([[1]]).foreachRDD(() => {})
+    expect([ssc.getState(), StreamingContext.getActive()]).toEqual(['INITIALIZED', null])
+    await ssc.start()
+    expect(ssc.getState()).toBe('ACTIVE')
+    expect(StreamingContext.getActive()).toBe(ssc)
+    await ssc.stop()
+    expect([ssc.getState(), StreamingContext.getActive()]).toEqual(['STOPPED', null])
+  })
+
+  test('starting a running context changes nothing but the log', async () => {
+    const { ssc, log } = testContext()
+    ssc.queueStream([[1]]).foreachRDD(() => {})
+    await ssc.start()
+    await ssc.start()
+    expect(ssc.getState()).toBe('ACTIVE')
+    expect(log.join('')).toContain('already been started')
+  })
+
+  test('a stopped context cannot start again', async () => {
+    const { ssc } = testContext()
+    ssc.queueStream([[1]]).foreachRDD(() => {})
+    await ssc.start()
+    await ssc.stop()
+    await expect(ssc.start()).rejects.toEqual(code('CONTEXT_STOPPED'))
+  })
+
+  test('stopping before the start, and twice, is harmless', async () => {
+    const { ssc } = testContext()
+    expect(await ssc.stop()).toEqual(expect.objectContaining({ completedBatches: 0 }))
+    await ssc.stop()
+    await ssc.awaitTermination()
+    expect(ssc.getState()).toBe('STOPPED')
+  })
+
+  test('a graph without an output operation does not start', async () => {
+    const { ssc } = testContext()
+    ssc.queueStream([[1]]).map((n) => n + 1)
+    await expect(ssc.start()).rejects.toEqual(code('NO_OUTPUT_OPERATION'))
+    expect(ssc.getState()).toBe('STOPPED')
+  })
+
+  test('only one context runs in a process', async () => {
+    const first = testContext().ssc
+    first.queueStream([[1]]).foreachRDD(() => {})
+    await first.start()
+    const second = testContext().ssc
+    second.queueStream([[1]]).foreachRDD(() => {})
+    await expect(second.start()).rejects.toEqual(code('CONTEXT_ALREADY_ACTIVE'))
+    expect(first.getState()).toBe('ACTIVE')
+  })
+
+  test('inputs, transformations and outputs are refused after the start and after the stop', async () => {
+    const { ssc } = testContext()
+    const stream = ssc.queueStream([[1]])
+    stream.foreachRDD(() => {})
+    await ssc.start()
+    const additions = [() => ssc.queueStream([]), () => stream.map((n) => n), () => stream.print()]
+    for (const add of additions) expect(add).toThrow(code('CONTEXT_STARTED'))
+    expect(() => stream.persist()).toThrow(code('UNSUPPORTED'))
+    await ssc.stop()
+    for (const add of additions) expect(add).toThrow(code('CONTEXT_STOPPED'))
+  })
+
+  test('a receiver feeds one stream only', () => {
+    const { ssc } = testContext()
+    const source = new Source()
+    ssc.receiverStream(source)
+    expect(() => ssc.receiverStream(source)).toThrow(code('ILLEGAL_ARGUMENT'))
+  })
+
+  test('wrong settings are told when the context is made', () => {
+    const make = (options: object) => () => new StreamingContext({ appName: 'x', batchInterval: '1s', ...options })
+    expect(make({ batchInterval: 'soon' })).toThrow(code('INVALID_DURATION'))
+    expect(make({ batchInterval: 0 })).toThrow(code('INVALID_DURATION'))
+    expect(make({ conf: { 'spark.streaming.blockIntervall': '1s' } })).toThrow(/spark\.streaming\.blockInterval/)
+    expect(make({ master: 'local[4]' })).toThrow(code('MASTER_NEEDS_JOB_MODULE'))
+    expect(make({ master: 'spark://host:7077' })).toThrow(/defineJob/)
+    expect(make({ master: 'everywhere' })).toThrow(code('UNKNOWN_MASTER'))
+  })
+})
+
+describe('batches', () => {
+  test('the first batch is at the next multiple of the interval after the start', async () => {
+    const clock = new ManualClock(12_345)
+    const ssc = new StreamingContext({ appName: 'test', batchInterval: 1000 }, { clock })
+    const times: number[] = []
+    ssc.queueStream<number>([]).foreachRDD((_, time) => void times.push(time))
+    await ssc.start()
+    clock.setTo(15_000)
+    await ssc.batchesFinished()
+    expect(times).toEqual([13_000, 14_000, 15_000])
+    await ssc.stop()
+  })
+
+  test('what a receiver stored until the tick is in the batch of the tick', async () => {
+    const { ssc, nextBatch } = testContext({ 'spark.streaming.blockInterval': '200ms' })
+    const source = new Source()
+    const batches = collectBatches(ssc, source)
+    await ssc.start()
+    source.store(1)
+    source.store(2)
+    await nextBatch()
+    await nextBatch()
+    await source.storeBlock([3, 4])
+    await nextBatch()
+    expect(batches).toEqual([[1, 2], [], [3, 4]])
+  })
+
+  test('outputs run one after the other in the order they were registered, and delays are measured', async () => {
+    const { ssc, clock, nextBatch } = testContext()
+    const order: string[] = []
+    const stream = ssc.queueStream([[1, 2, 3]])
+    stream.foreachRDD(async () => {
+      clock.advance(40)
+      await settle()
+      order.push('first')
+    })
+    stream.foreachRDD(() => void order.push('second'))
+    const events: string[] = []
+    const infos: unknown[] = []
+    const listener: StreamingListener = {
+      onBatchSubmitted: () => void events.push('submitted'),
+      onBatchStarted: () => void events.push('started'),
+      onOutputOperationStarted: ({ id }) => void events.push(`output ${id} started`),
+      onOutputOperationCompleted: ({ id }) => void events.push(`output ${id} completed`),
+      onBatchCompleted: (info) => {
+        events.push('completed')
+        infos.push(info)
+      },
+    }
+    ssc.addStreamingListener(listener)
+    await ssc.start()
+    await nextBatch()
+    expect(order).toEqual(['first', 'second'])
+    expect(events).toEqual([
+      'submitted',
+      'started',
+      'output 0 started',
+      'output 0 completed',
+      'output 1 started',
+      'output 1 completed',
+      'completed',
+    ])
+    expect(infos[0]).toMatchObject({
+      batchTime: 1000,
+      submissionTime: 1000,
+      schedulingDelay: 0,
+      processingDelay: 40,
+      totalDelay: 40,
+    })
+  })
+
+  test('one batch runs at a time: a slow one makes the next wait, and the wait is its scheduling delay', async () => {
+    const { ssc, clock } = testContext()
+    let running = 0
+    const delays: (number | null)[] = []
+    ssc.queueStream<number>([]).foreachRDD(async (_, time) => {
+      running++
+      expect(running).toBe(1)
+      if (time === 1000) {
+        clock.advance(1000)
+        await settle()
+        clock.advance(500)
+        await settle()
+      }
+      running--
+    })
+    ssc.addStreamingListener({ onBatchCompleted: ({ schedulingDelay }) => void delays.push(schedulingDelay) })
+    await ssc.start()
+    clock.advance(1000)
+    await settle()
+    await ssc.batchesFinished()
+    expect(delays).toEqual([0, 500])
+  })
+
+  test('a failed batch stops the context; awaitTermination rejects every time, naming batch, operator and record', async () => {
+    const { ssc, clock } = testContext()
+    ssc
+      .queueStream([[1, 2], [3]])
+      .map((n) => {
+        if (n === 2) throw new RangeError('two is too many')
+        return n
+      })
+      .foreachRDD(async (rdd) => void (await rdd.collect()))
+    const reasons: (string | null)[] = []
+    ssc.addStreamingListener({ onOutputOperationCompleted: ({ failureReason }) => void reasons.push(failureReason) })
+    await ssc.start()
+    clock.advance(1000)
+    for (let i = 0; i < 2; i++) {
+      const error = await ssc.awaitTermination().catch((thrown: unknown) => thrown)
+      expect(MillraceError.is(error, 'BATCH_FAILED')).toBe(true)
+      expect((error as MillraceError).details).toMatchObject({
+        batchTime: 1000,
+        operator: '1-map',
+        record: '2',
+        partition: 0,
+      })
+      expect((error as Error).message).toContain('two is too many')
+    }
+    expect(reasons).toHaveLength(1)
+    expect(ssc.getState()).toBe('STOPPED')
+  })
+
+  test('stopping inside a listener is refused, since the stop would wait for the listener', async () => {
+    const { ssc, nextBatch } = testContext()
+    let refusal: unknown
+    ssc.queueStream<number>([]).foreachRDD(() => {})
+    ssc.addStreamingListener({
+      onBatchCompleted: () => {
+        try {
+          void ssc.stop()
+        } catch (error) {
+          refusal = error
+        }
+      },
+    })
+    await ssc.start()
+    await nextBatch()
+    expect(refusal).toEqual(code('ILLEGAL_STATE'))
+  })
+
+  test('a listener that throws is warned about and hurts nobody', async () => {
+    const { ssc, nextBatch } = testContext()
+    const warned = new Promise<Error>((resolve) => process.once('warning', resolve))
+    let completed = 0
+    ssc.queueStream<number>([]).foreachRDD(() => {})
+    ssc.addStreamingListener({
+      onBatchStarted: () => {
+        throw new Error('page is gone')
+      },
+      onBatchCompleted: () => void completed++,
+    })
+    await ssc.start()
+    await nextBatch()
+    expect(completed).toBe(1)
+    expect((await warned).message).toContain('page is gone')
+  })
+})
+
+describe('stopping', () => {
+  test('gracefully: what was received and not yet batched is processed in one last batch', async () => {
+    const { ssc, nextBatch } = testContext()
+    const source = new Source()
+    const batches = collectBatches(ssc, source)
+    await ssc.start()
+    source.store(1)
+    await nextBatch()
+    source.store(2)
+    const result = await ssc.stop({ graceful: true })
+    expect(batches).toEqual([[1], [2]])
+    expect(result).toEqual({ graceful: true, completedBatches: 2 })
+    expect(source.onStopCalls).toBe(1)
+  })
+
+  test('without grace the batch that runs is finished and waiting ones are dropped', async () => {
+    const { ssc, clock } = testContext()
+    const done: number[] = []
+    let release = () => {}
+    ssc.queueStream<number>([]).foreachRDD(async (_, time) => {
+      if (time === 1000) await new Promise<void>((resolve) => (release = resolve))
+      done.push(time)
+    })
+    await ssc.start()
+    clock.advance(3000)
+    await settle()
+    const stopped = ssc.stop()
+    await settle()
+    release()
+    await stopped
+    expect(done).toEqual([1000])
+  })
+
+  test('awaitTerminationOrTimeout tells whether the context stopped in time', async () => {
+    const { ssc } = testContext()
+    ssc.queueStream<number>([]).foreachRDD(() => {})
+    await ssc.start()
+    expect(await ssc.awaitTerminationOrTimeout(1)).toBe(false)
+    await ssc.stop()
+    expect(await ssc.awaitTerminationOrTimeout('1m')).toBe(true)
+  })
+})
+
+describe('memory', () => {
+  test('blocks and RDDs of finished batches are let go', async () => {
+    const { ssc, nextBatch } = testContext()
+    const source = new Source()
+    collectBatches(ssc, source)
+    await ssc.start()
+    for (let batch = 0; batch < 20; batch++) {
+      await source.storeBlock([batch])
+      await nextBatch()
+    }
+    for (const node of ssc.graph.nodes) expect(node.generated.size).toBeLessThanOrEqual(2)
+  })
+})
