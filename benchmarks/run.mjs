@@ -1,7 +1,7 @@
 /**
- * Runs the benchmarks against `dist/`, one after another: `npm run bench` all of them, `npm run bench -- mqtt` those whose name
- * begins so. A benchmark is a script `benchmarks/<name>.bench.mjs` that runs alone with plain Node, has its peer in the same
- * run, and prints what it measured as ratios. Nothing else should run on the machine meanwhile.
+ * Runs the benchmarks against `dist/`, one after another: `npm run bench` all of them, `npm run bench -- log` those whose name
+ * begins so. A benchmark is a script `benchmarks/<name>.mjs` (what several share lies in `benchmarks/support/`) that runs alone
+ * with plain Node, has its peer in the same run, and prints ratios. Nothing else should run on the machine meanwhile.
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -11,8 +11,8 @@ import { fileURLToPath } from 'node:url'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const wanted = process.argv.slice(2)
 const names = readdirSync(here)
-  .filter((file) => file.endsWith('.bench.mjs'))
-  .map((file) => file.slice(0, -'.bench.mjs'.length))
+  .filter((file) => file.endsWith('.mjs') && file !== 'run.mjs')
+  .map((file) => file.slice(0, -'.mjs'.length))
   .filter((name) => wanted.length === 0 || wanted.some((prefix) => name.startsWith(prefix)))
   .sort()
 
@@ -26,7 +26,7 @@ console.log(
 )
 for (const name of names) {
   console.log(`\n## ${name}\n`)
-  const { status } = spawnSync(process.execPath, ['--expose-gc', `${here}${name}.bench.mjs`], { stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, ['--expose-gc', `${here}${name}.mjs`], { stdio: 'inherit' })
   if (status !== 0) {
     console.error(`${name} ended with status ${status}.`)
     process.exitCode = 1
