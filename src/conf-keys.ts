@@ -329,6 +329,12 @@ export const confKeys = {
     doc: 'refuse to write into a directory that exists; streaming jobs may always write again',
   },
 
+  'millrace.batches': {
+    kind: 'count',
+    default: null,
+    on: 'both',
+    doc: 'the job stops by itself after this many batches; not set means it runs until it is stopped',
+  },
   'millrace.batch.failurePolicy': {
     kind: 'text',
     default: 'stop',

@@ -72,9 +72,16 @@ export function environmentName(key: ConfKey): string {
   )
 }
 
+let commandLine: readonly ConfLayer[] = []
+
+/** Makes `layer` the settings this process was started with: the strongest of those around it. For the command `millrace`. */
+export function setCommandLine(layer: ConfLayer): void {
+  commandLine = [layer]
+}
+
 /**
- * The layers of a running process, strongest first: the file (`MILLRACE_CONF_FILE`, else `millrace.conf` in `directory` if
- * there is one), then the environment.
+ * The layers around a running process, strongest first: its command line, the file (`MILLRACE_CONF_FILE`, else `millrace.conf`
+ * in `directory` if there is one), the environment.
  */
 export function ambientLayers(
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -83,7 +90,7 @@ export function ambientLayers(
   const named = environment[`${environmentPrefix}FILE`]
   const path = resolve(directory, named ?? defaultConfFile)
   const file = named !== undefined || existsSync(path) ? [fileLayer(path)] : []
-  return [...file, environmentLayer(environment)]
+  return [...commandLine, ...file, environmentLayer(environment)]
 }
 
 function parseJson(path: string, text: string): Record<string, unknown> {

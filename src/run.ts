@@ -1,5 +1,5 @@
 /** Runs a job that a module describes. */
-import { Conf, type ConfLayer } from './conf.js'
+import { Conf, type ConfLayer, codeSource } from './conf.js'
 import type { Job } from './job.js'
 import { StreamingContext, type StreamingContextParts } from './streaming-context.js'
 
@@ -25,10 +25,16 @@ export async function run(
   options: RunOptions = {},
   parts: StreamingContextParts = {},
 ): Promise<StreamingContext> {
-  const conf = Conf.from({ source: "the job's code", values: job.conf ?? {} }, ...(options.conf ?? []))
+  const ssc = describe(job, options, parts)
+  await ssc.start()
+  return ssc
+}
+
+/** A context on which the job's graph has been built, and which has not been started. @internal */
+export function describe(job: Job, options: RunOptions = {}, parts: StreamingContextParts = {}): StreamingContext {
+  const conf = Conf.from({ source: codeSource, values: job.conf ?? {} }, ...(options.conf ?? []))
   const master = options.master === undefined ? {} : { master: options.master }
   const ssc = new StreamingContext({ appName: job.name, batchInterval: job.batchInterval, conf, ...master }, parts)
   job.build(ssc)
-  await ssc.start()
   return ssc
 }

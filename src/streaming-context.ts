@@ -1,5 +1,6 @@
 /** StreamingContext: where a job describes its streams, and the switch that starts and stops them. */
-import { Conf } from './conf.js'
+import { Conf, type ConfLayer } from './conf.js'
+import { ambientLayers } from './conf-sources.js'
 import { type DStream, streamOf, uniteStreams } from './dstream/dstream.js'
 import { DStreamGraph } from './dstream/dstream-graph.js'
 import { GeneratedNode, ReceiverNode, TransformedNode } from './dstream/nodes.js'
@@ -24,7 +25,7 @@ export interface StreamingContextOptions {
   readonly batchInterval: Duration
   /** Where the job runs. A script can use `local`; other masters need a job module (see `defineJob`). @default 'local' */
   readonly master?: string
-  /** Spark's configuration keys and Millrace's own. */
+  /** Spark's configuration keys and Millrace's own; stronger than a configuration file and the environment. */
   readonly conf?: Conf | Readonly<Record<string, unknown>>
 }
 
@@ -33,6 +34,8 @@ export interface StreamingContextParts {
   readonly engine?: (setup: EngineSetup) => Engine
   readonly clock?: Clock
   readonly log?: Log
+  /** Settings from around the process, strongest first. @default those of the command line, the file and the environment */
+  readonly ambient?: readonly ConfLayer[]
 }
 
 export type StreamingContextState = 'INITIALIZED' | 'ACTIVE' | 'STOPPED'
@@ -46,6 +49,12 @@ export interface StopResult {
 }
 
 let active: StreamingContext | null = null
+let made = 0
+
+/** How many contexts this process has made: tells a script from a module that does nothing. @internal */
+export function contextsMade(): number {
+  return made
+}
 
 /**
  * The entry to streams: make one, describe streams on it, start it.
@@ -93,7 +102,8 @@ export class StreamingContext {
       'spark.app.name': options.appName,
       ...(options.master === undefined ? {} : { 'spark.master': options.master }),
     }
-    this.conf = Conf.from(options.conf ?? {}, code)
+    this.conf = Conf.from(options.conf ?? {}, code, ...(parts.ambient ?? ambientLayers()))
+    made++
     this.#log = (parts.log ?? Log.fromEnvironment()).with({ app: options.appName })
     this.#engine = (parts.engine ?? scriptEngine)({
       master: this.conf.get('spark.master'),
@@ -116,6 +126,8 @@ export class StreamingContext {
       onCompleted: async (time) => {
         this.#completedBatches++
         await this.#generator.completed(time)
+        // Not awaited: the stop waits for the batch that is being completed.
+        if (this.#completedBatches === this.conf.get('millrace.batches')) void this.stop()
       },
       onFailed: (time, error) => this.#fail(time, error),
     })
@@ -185,6 +197,11 @@ export class StreamingContext {
   /** A stream whose RDD of each batch `next` makes, or null for none. @internal */
   generatedStream<T>(operation: string, next: (time: Time) => RDD<T> | null): DStream<T> {
     return streamOf(new GeneratedNode(this.graph, operation, next))
+  }
+
+  /** The receivers, by the id of their stream. @internal */
+  get receivers(): ReadonlyMap<number, Receiver<unknown>> {
+    return this.#receivers
   }
 
   // Settings
@@ -295,9 +312,11 @@ export class StreamingContext {
     this.graph.close('stopping')
     try {
       if (wasActive) {
+        // At once, or batches that wait would start while the receivers stop.
+        const dropped = graceful ? null : this.#scheduler.stop()
         await this.#engine.receivers.stop()
         await this.#generator.stop(graceful)
-        await (graceful ? this.#scheduler.finished() : this.#scheduler.stop())
+        await (dropped ?? this.#scheduler.finished())
       }
       await this.#engine.close()
     } finally {

@@ -48,7 +48,8 @@ export async function runBatches<const I extends readonly unknown[], O>(
   const clock = new ManualClock(0)
   const ssc = new StreamingContext(
     { appName: 'runBatches', batchInterval: intervalMs, master: options.master ?? 'local', conf: options.conf ?? {} },
-    { clock },
+    // A test means the same whatever the machine's settings are.
+    { clock, ambient: [] },
   )
   const streams = inputs.map((input) => inputStream(ssc, input, options.partitions ?? 2, intervalMs))
   const output = options.build(streams as { readonly [S in keyof I]: DStream<I[S]> }, ssc)

@@ -1,10 +1,14 @@
 #!/usr/bin/env node
 /** The command `millrace`: finds the verb, hands it its arguments, turns what is thrown into words and a status. */
 import { readFileSync } from 'node:fs'
+import { userFrames } from '../engine/job-module.js'
 import { MillraceError } from '../errors.js'
 import { type Command, helpOf, readArguments, table, UsageError } from './command.js'
 
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => (await import('./run.js')).run,
+  graph: async () => (await import('./graph.js')).graph,
+  lint: async () => (await import('./lint.js')).lint,
   doctor: async () => (await import('./doctor.js')).doctor,
 }
 
@@ -47,20 +51,30 @@ async function overview(): Promise<string> {
   ].join('\n')
 }
 
-/** An error as people read it: its code and text, then its causes; the stack only of errors nobody foresaw. */
+/** An error as people read it: code and text, the user's lines it came from, its causes; the whole stack only where none is known. */
 function explain(error: unknown): string {
   if (error instanceof UsageError) return error.message
-  if (!MillraceError.is(error)) return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  if (!(error instanceof Error)) return `Thrown value that is not an Error: ${String(error)}`
+  if (!MillraceError.is(error)) return error.stack ?? error.message
   const lines = [`${error.code}: ${error.message}`]
+  // The text of these shows the place already.
+  const places = new Set(error.code.startsWith('JOB_MODULE') ? [] : userFrames(error))
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
-    lines.push(`  caused by ${MillraceError.is(cause) ? cause.code : cause.name}: ${cause.message}`)
+    const name = MillraceError.is(cause) ? cause.code : cause.name
+    if (!lines.some((line) => line.includes((cause as Error).message)))
+      lines.push(`  caused by ${name}: ${cause.message}`)
+    for (const frame of userFrames(cause)) places.add(frame)
   }
+  lines.push(...places)
   return lines.join('\n')
 }
 
+let status: number
 try {
-  process.exitCode = await main(process.argv.slice(2))
+  status = await main(process.argv.slice(2))
 } catch (error) {
   console.error(`millrace: ${explain(error)}`)
-  process.exitCode = error instanceof UsageError ? 2 : 1
+  status = error instanceof UsageError ? 2 : 1
 }
+// Whatever a job's module left open does not keep a finished command alive.
+process.exit(status)

@@ -36,8 +36,9 @@ export class JobScheduler {
     this.#options = options
   }
 
-  /** Puts the jobs of a batch in the queue. A batch without jobs is completed at once, without events, as in Spark. */
+  /** Puts the jobs of a batch in the queue; after `stop` it drops them. A batch without jobs is completed at once, without events, as in Spark. */
   submit(set: JobSet): void {
+    if (this.#isStopped) return
     const { now, bus } = this.#options
     const batch: RunningBatch = { set, info: submitted(set, now()), unfinished: set.jobs.length, error: null }
     if (set.jobs.length === 0) {

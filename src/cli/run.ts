@@ -1,0 +1,30 @@
+/** `millrace run`: runs a job module, or a script that makes its own context, until it stops or is stopped. */
+import { bundleJob } from '../engine/job-bundle.js'
+import { importBundle, jobOf } from '../engine/job-module.js'
+import { run as runJob } from '../run.js'
+import { contextsMade } from '../streaming-context.js'
+import type { Command, Given } from './command.js'
+import { runOptions, superviseJob, takeSettings } from './running-job.js'
+
+export const run: Command = {
+  name: 'run',
+  summary: 'run a job',
+  positionals: '<job.ts>',
+  options: runOptions,
+  notes: [
+    'The file is TypeScript or JavaScript that exports a job by default (defineJob), or a script that makes a',
+    'StreamingContext and starts it. Ctrl-C stops it once the batch that runs is finished; a second Ctrl-C at once.',
+  ].join('\n'),
+  async run(given: Given): Promise<number> {
+    const path = given.only('job file')
+    takeSettings(given)
+    const bundle = await bundleJob(path)
+    await superviseJob(given, async () => {
+      const module = await importBundle(bundle)
+      // A script has no job to export: it has made its context by now.
+      if (module.default === undefined && contextsMade() > 0) return
+      await runJob(jobOf(module, bundle))
+    })
+    return 0
+  },
+}

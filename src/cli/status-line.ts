@@ -1,0 +1,120 @@
+/** One line that tells how a running job is doing: kept at the foot of a terminal, or written once a second elsewhere. */
+
+import type { BatchInfo, StreamingListener } from '../scheduler/streaming-listener.js'
+import { StreamingContext } from '../streaming-context.js'
+
+type Write = typeof process.stdout.write
+
+/** Counts what the batches of the active context bring and shows it once a second. */
+export class StatusLine implements StreamingListener {
+  readonly #isTerminal: boolean
+  readonly #messages = new Rate()
+  readonly #records = new Rate()
+  readonly #decoded: (() => number) | null
+  #received = 0
+  #batches = 0
+  #last: BatchInfo | null = null
+  #listensTo: StreamingContext | null = null
+  #shown = ''
+  #timer: NodeJS.Timeout | null = null
+  #unhook: (() => void)[] = []
+
+  /** `decoded` counts the records read out of messages so far, where that is known. */
+  constructor(options: { readonly decoded?: () => number } = {}) {
+    this.#decoded = options.decoded ?? null
+    this.#isTerminal = process.stderr.isTTY === true
+  }
+
+  /** True where a status line is of use unasked: a person looks at standard output and standard error. */
+  static get isWanted(): boolean {
+    return process.stdout.isTTY === true && process.stderr.isTTY === true
+  }
+
+  start(): void {
+    const now = performance.now()
+    this.#messages.at(now, 0)
+    this.#records.at(now, this.#decoded?.() ?? 0)
+    if (this.#isTerminal) this.#unhook = [this.#writeAround(process.stdout), this.#writeAround(process.stderr)]
+    this.#timer = setInterval(() => this.#show(), 1000)
+  }
+
+  /** Takes the line away. */
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    for (const unhook of this.#unhook) unhook()
+    if (this.#shown !== '') process.stderr.write(erase)
+    this.#shown = ''
+  }
+
+  onBatchCompleted(batch: BatchInfo): void {
+    this.#batches++
+    this.#received += batch.numRecords
+    this.#last = batch
+  }
+
+  #show(): void {
+    const active = StreamingContext.getActive()
+    if (active === null) return
+    if (active !== this.#listensTo) {
+      this.#listensTo = active
+      active.addStreamingListener(this)
+    }
+    const now = performance.now()
+    const parts = [`${this.#batches} batches`, `${thousands(this.#messages.at(now, this.#received))} messages/s`]
+    if (this.#decoded !== null) parts.push(`${thousands(this.#records.at(now, this.#decoded()))} records/s`)
+    const { processingDelay, schedulingDelay } = this.#last ?? {}
+    if (processingDelay != null) parts.push(`processing ${processingDelay} ms`)
+    if (schedulingDelay != null) parts.push(`scheduling ${schedulingDelay} ms`)
+    const text = parts.join('  ')
+    if (!this.#isTerminal) {
+      process.stderr.write(`${text}\n`)
+      return
+    }
+    const width = process.stderr.columns ?? 80
+    const line = text.slice(0, width - 1)
+    this.#shown = ''
+    process.stderr.write(erase + line)
+    this.#shown = line
+  }
+
+  /** Whatever else is written there goes above the line: erase it, write, and put it back once a line is complete. */
+  #writeAround(stream: NodeJS.WriteStream): () => void {
+    const write = stream.write.bind(stream) as Write
+    stream.write = ((...args: Parameters<Write>): boolean => {
+      const shown = this.#shown
+      if (shown === '') return write(...args)
+      this.#shown = ''
+      process.stderr.write(erase)
+      const result = write(...args)
+      if (String(args[0]).endsWith('\n')) {
+        process.stderr.write(shown)
+        this.#shown = shown
+      }
+      return result
+    }) as Write
+    return () => {
+      stream.write = write
+    }
+  }
+}
+
+/** To the first column, and clear to the end of the line. */
+const erase = '\r\x1b[K'
+
+/** A count per second, between the moments it is asked. */
+class Rate {
+  #time = 0
+  #count = 0
+
+  at(now: number, count: number): number {
+    const seconds = (now - this.#time) / 1000
+    const rate = seconds > 0 ? (count - this.#count) / seconds : 0
+    this.#time = now
+    this.#count = count
+    return rate
+  }
+}
+
+function thousands(n: number): string {
+  return Math.round(n).toLocaleString('en-US')
+}
