@@ -28,14 +28,22 @@ const subscribers = {
       )
       .foreachRDD(async (rdd) => {
         const means = await rdd.collect()
-        batches.push({ at: performance.now(), cpu: process.cpuUsage(), messages: means.reduce((n, [, { count }]) => n + count, 0) })
+        batches.push({
+          at: performance.now(),
+          cpu: process.cpuUsage(),
+          messages: means.reduce((n, [, { count }]) => n + count, 0),
+        })
       })
     await ssc.start()
     // The first two batches warm the code up.
     while (batches.length < seconds + 2) await new Promise((resolve) => setTimeout(resolve, 50))
     void ssc.stop()
     const measured = batches.slice(1, seconds + 2)
-    return rate(measured[0], measured.at(-1), measured.slice(1).reduce((n, { messages }) => n + messages, 0))
+    return rate(
+      measured[0],
+      measured.at(-1),
+      measured.slice(1).reduce((n, { messages }) => n + messages, 0),
+    )
   },
   async 'mqtt.js'(url, seconds) {
     const mqtt = await import('mqtt')
@@ -58,7 +66,11 @@ const subscribers = {
 
 function rate(from, to, messages) {
   const cpuUs = to.cpu.user + to.cpu.system - from.cpu.user - from.cpu.system
-  return { perSecond: (messages * 1000) / (to.at - from.at), cpuUs: cpuUs / messages, rssMb: process.memoryUsage().rss / 1e6 }
+  return {
+    perSecond: (messages * 1000) / (to.at - from.at),
+    cpuUs: cpuUs / messages,
+    rssMb: process.memoryUsage().rss / 1e6,
+  }
 }
 
 if (process.send !== undefined && process.argv[2] === 'subscriber') {
@@ -69,9 +81,13 @@ if (process.send !== undefined && process.argv[2] === 'subscriber') {
 
 const rounds = Number(process.argv[2] ?? 3)
 const seconds = Number(process.argv[3] ?? 6)
-const sender = spawn(process.execPath, [fileURLToPath(new URL('support/frame-sender.mjs', import.meta.url)), '64', '1000', '1'], {
-  stdio: ['pipe', 'pipe', 'inherit'],
-})
+const sender = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('support/frame-sender.mjs', import.meta.url)), '64', '1000', '1'],
+  {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  },
+)
 const [port] = await once(sender.stdout, 'data')
 const results = { millrace: [], 'mqtt.js': [] }
 for (let round = 0; round < rounds; round++) {
@@ -95,6 +111,12 @@ for (const [name, runs] of Object.entries(results)) {
 }
 const times = (a, b) => median(a) / median(b)
 console.log(
-  `ratio: ${times(ours.map((r) => r.perSecond), theirs.map((r) => r.perSecond)).toFixed(2)}x the messages per second, ` +
-    `${times(ours.map((r) => r.cpuUs), theirs.map((r) => r.cpuUs)).toFixed(2)}x the CPU per message (wanted: at least 3x, at most 0.33x)`,
+  `ratio: ${times(
+    ours.map((r) => r.perSecond),
+    theirs.map((r) => r.perSecond),
+  ).toFixed(2)}x the messages per second, ` +
+    `${times(
+      ours.map((r) => r.cpuUs),
+      theirs.map((r) => r.cpuUs),
+    ).toFixed(2)}x the CPU per message (wanted: at least 3x, at most 0.33x)`,
 )

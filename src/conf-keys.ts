@@ -335,6 +335,12 @@ export const confKeys = {
     on: 'both',
     doc: 'the job stops by itself after this many batches; not set means it runs until it is stopped',
   },
+  'millrace.receiver.memory': {
+    kind: 'bytes',
+    default: 268_435_456,
+    on: 'embedded',
+    doc: 'received input that may wait to be processed in one executor; at the bound sources are not read, and nothing is dropped',
+  },
   'millrace.batch.failurePolicy': {
     kind: 'text',
     default: 'stop',

@@ -28,6 +28,7 @@ export function scriptEngine(setup: EngineSetup): Engine {
     blockIntervalMs: conf.get('spark.streaming.blockInterval'),
     blockQueueSize: conf.get('spark.streaming.blockQueueSize'),
     restartDelayMs: conf.get('spark.streaming.receiverRestartDelay'),
+    memoryBytes: conf.get('millrace.receiver.memory'),
     ratePerSecond: conf.get('spark.streaming.receiver.maxRate'),
   })
 }

@@ -319,3 +319,36 @@ describe('memory', () => {
     for (const node of ssc.graph.nodes) expect(node.generated.size).toBeLessThanOrEqual(2)
   })
 })
+
+describe('the memory bound', () => {
+  test('at the bound a store waits until a batch is done; nothing is dropped', async () => {
+    const { ssc, nextBatch } = testContext({ 'millrace.receiver.memory': 1000 })
+    const source = new Source()
+    const batches = collectBatches(ssc, source)
+    await ssc.start()
+    const stored: number[] = []
+    const stores = [1, 2, 3].map((n) =>
+      source.storeBlock(Array.from({ length: 100 }, () => n)).then(() => void stored.push(n)),
+    )
+    await settle()
+    expect(stored).toEqual([1])
+    await nextBatch()
+    expect(stored).toEqual([1, 2])
+    await nextBatch()
+    await nextBatch()
+    await Promise.all(stores)
+    expect(batches.map((batch) => batch[0])).toEqual([1, 2, 3])
+  })
+
+  test('a stop does not wait for room that no batch will make', async () => {
+    const { ssc } = testContext({ 'millrace.receiver.memory': 1000 })
+    const source = new Source()
+    const batches = collectBatches(ssc, source)
+    await ssc.start()
+    const stores = [1, 2].map((n) => source.storeBlock(Array.from({ length: 100 }, () => n)))
+    await settle()
+    await ssc.stop({ graceful: true })
+    await Promise.all(stores)
+    expect(batches.flat()).toHaveLength(200)
+  })
+})

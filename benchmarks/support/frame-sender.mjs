@@ -14,7 +14,9 @@ function encode(version) {
     const sensor = id % topics
     const topic = Buffer.from(`plant/line1/sensor${sensor}/temp`)
     const json = `{"id":${sensor},"t":17000000${String(id).padStart(5, '0')},"v":${(20 + (id % 100) / 10).toFixed(1)},"pad":""}`
-    const payload = Buffer.from(json.replace('"pad":""', `"pad":"${'x'.repeat(Math.max(0, payloadBytes - json.length))}"`))
+    const payload = Buffer.from(
+      json.replace('"pad":""', `"pad":"${'x'.repeat(Math.max(0, payloadBytes - json.length))}"`),
+    )
     const head = Buffer.from([topic.length >> 8, topic.length & 255])
     const rest = qos === 0 ? [] : [Buffer.from([id >> 8, id & 255])]
     const body = Buffer.concat([head, topic, ...rest, ...(version === 5 ? [Buffer.from([0])] : []), payload])
@@ -72,7 +74,13 @@ net
           socket.write(version === 5 ? Buffer.from([0x20, 3, 0, 0, 0]) : Buffer.from([0x20, 2, 0, 0]))
         } else if (type === 8) {
           const id = bytes.subarray(position, position + 2)
-          socket.write(Buffer.concat([Buffer.from([0x90, version === 5 ? 4 : 3]), id, Buffer.from(version === 5 ? [0, qos] : [qos])]))
+          socket.write(
+            Buffer.concat([
+              Buffer.from([0x90, version === 5 ? 4 : 3]),
+              id,
+              Buffer.from(version === 5 ? [0, qos] : [qos]),
+            ]),
+          )
           isSubscribed = true
         } else if (type === 12) socket.write(Buffer.from([0xd0, 0]))
         at = position + length

@@ -54,7 +54,8 @@ export class JobGenerator {
     this.#pending.delete(time)
     const done = Math.min(time, ...[...this.#pending].map((pending) => pending - graph.batchMs))
     graph.forget(done)
-    await receivers.release(done - graph.inputRememberMs + graph.batchMs)
+    // An input that only its own batch reads is let go with that batch; windows over it make it stay.
+    await receivers.release(done - graph.inputRememberMs + graph.batchMs + 1)
   }
 
   async #generate(time: Time): Promise<void> {

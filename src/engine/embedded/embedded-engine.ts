@@ -20,6 +20,8 @@ export interface EmbeddedEngineOptions {
   readonly blockIntervalMs: number
   readonly blockQueueSize: number
   readonly restartDelayMs: number
+  /** Bytes of received input that may wait to be processed. */
+  readonly memoryBytes: number
   readonly ratePerSecond: number | null
 }
 

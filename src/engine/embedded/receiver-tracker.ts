@@ -3,6 +3,7 @@ import type { BlockInfo } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type BlockStore, type ReceiverEvents, ReceiverSupervisor } from '../../receiver/receiver-supervisor.js'
 import type { BlockContent, BlockManager } from '../../storage/block-manager.js'
+import { estimateBytes, InputMemory } from '../../storage/input-memory.js'
 import type { Clock, Time } from '../../time.js'
 import type { BlockGroups, ReceiverHost, ReceiverListener } from '../engine.js'
 import { ReceivedBlockTracker } from './received-block-tracker.js'
@@ -13,6 +14,8 @@ export interface ReceiverTrackerOptions {
   readonly blockIntervalMs: number
   readonly blockQueueSize: number
   readonly restartDelayMs: number
+  /** Bytes of received input that may wait to be processed; beyond them storing waits. */
+  readonly memoryBytes: number
   readonly ratePerSecond: number | null
   readonly listener: ReceiverListener
 }
@@ -21,10 +24,12 @@ export class ReceiverTracker implements ReceiverHost {
   readonly #options: ReceiverTrackerOptions
   readonly #tracker = new ReceivedBlockTracker()
   readonly #supervisors = new Map<number, ReceiverSupervisor>()
+  readonly #memory: InputMemory
   #nextBlock = 0
 
   constructor(options: ReceiverTrackerOptions) {
     this.#options = options
+    this.#memory = new InputMemory(options.memoryBytes)
   }
 
   async start(receivers: ReadonlyMap<number, Receiver<unknown>>): Promise<void> {
@@ -58,35 +63,32 @@ export class ReceiverTracker implements ReceiverHost {
   }
 
   async release(time: Time): Promise<void> {
-    for (const block of this.#tracker.blocksBefore(time)) this.#options.blocks.remove(block.id)
+    for (const block of this.#tracker.blocksBefore(time)) {
+      this.#options.blocks.remove(block.id)
+      this.#memory.release(block.bytes)
+    }
     this.#tracker.apply({ type: 'batchesForgotten', time })
   }
 
   async stop(): Promise<void> {
+    this.#memory.lift()
     await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.shutdown()))
   }
 
   #storeOf(streamId: number): BlockStore {
     return {
-      storeRecords: async (records) => {
-        this.#add(streamId, { type: 'records', records }, records.length, 0)
-      },
-      storeBytes: async ({ bytes, records }) => {
-        this.#add(streamId, { type: 'bytes', bytes }, records, bytes.byteLength)
-      },
+      storeRecords: (records) =>
+        this.#add(streamId, { type: 'records', records }, records.length, estimateBytes(records)),
+      storeBytes: ({ bytes, records }) => this.#add(streamId, { type: 'bytes', bytes }, records, bytes.byteLength),
     }
   }
 
-  #add(streamId: number, content: BlockContent, records: number, bytes: number): void {
+  async #add(streamId: number, content: BlockContent, records: number, bytes: number): Promise<void> {
+    const room = this.#memory.reserve(bytes)
+    if (room !== null) await room
     const slot = Math.floor(this.#options.clock.now() / this.#options.blockIntervalMs)
-    const block: BlockInfo = {
-      id: `input-${streamId}-${this.#nextBlock++}`,
-      streamId,
-      records,
-      bytes,
-      slot,
-      locations: [0],
-    }
+    const id = `input-${streamId}-${this.#nextBlock++}`
+    const block: BlockInfo = { id, streamId, records, bytes, slot, locations: [0] }
     this.#options.blocks.put(block.id, content)
     this.#tracker.apply({ type: 'blockAdded', block })
   }
