@@ -49,11 +49,11 @@ export interface StopResult {
 }
 
 let active: StreamingContext | null = null
-let made = 0
+let last: StreamingContext | null = null
 
-/** How many contexts this process has made: tells a script from a module that does nothing. @internal */
-export function contextsMade(): number {
-  return made
+/** The context this process made last, whatever its state; null for none. @internal */
+export function lastContext(): StreamingContext | null {
+  return last
 }
 
 /**
@@ -103,7 +103,7 @@ export class StreamingContext {
       ...(options.master === undefined ? {} : { 'spark.master': options.master }),
     }
     this.conf = Conf.from(options.conf ?? {}, code, ...(parts.ambient ?? ambientLayers()))
-    made++
+    last = this
     this.#log = (parts.log ?? Log.fromEnvironment()).with({ app: options.appName })
     this.#engine = (parts.engine ?? scriptEngine)({
       master: this.conf.get('spark.master'),

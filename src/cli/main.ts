@@ -7,6 +7,7 @@ import { type Command, helpOf, readArguments, table, UsageError } from './comman
 
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./run.js')).run,
+  demo: async () => (await import('./demo.js')).demo,
   graph: async () => (await import('./graph.js')).graph,
   lint: async () => (await import('./lint.js')).lint,
   doctor: async () => (await import('./doctor.js')).doctor,

@@ -2,7 +2,7 @@
 import { bundleJob } from '../engine/job-bundle.js'
 import { importBundle, jobOf } from '../engine/job-module.js'
 import { run as runJob } from '../run.js'
-import { contextsMade } from '../streaming-context.js'
+import { lastContext } from '../streaming-context.js'
 import type { Command, Given } from './command.js'
 import { runOptions, superviseJob, takeSettings } from './running-job.js'
 
@@ -22,8 +22,9 @@ export const run: Command = {
     await superviseJob(given, async () => {
       const module = await importBundle(bundle)
       // A script has no job to export: it has made its context by now.
-      if (module.default === undefined && contextsMade() > 0) return
-      await runJob(jobOf(module, bundle))
+      const ssc = lastContext()
+      if (module.default === undefined && ssc !== null) return ssc
+      return await runJob(jobOf(module, bundle))
     })
     return 0
   },

@@ -4,6 +4,9 @@ import { StreamingContext } from '../streaming-context.js'
 import type { CommandOption, Given } from './command.js'
 import { StatusLine } from './status-line.js'
 
+/** A signal that comes again within this time is the same one. */
+const echoMs = 500
+
 /** The options of every verb that runs a job. */
 export const runOptions: Readonly<Record<string, CommandOption>> = {
   master: {
@@ -30,29 +33,32 @@ export function takeSettings(given: Given): void {
 }
 
 /**
- * Runs `start`, which starts a context or several one after another, until the last has stopped; rejects with the error that
+ * Runs `start`, which starts a context and gives it, until the context has stopped; rejects with the error that
  * stopped it. SIGINT and SIGTERM stop the context, with every batch that was begun finished; a second one ends the process.
  */
 export async function superviseJob(
   given: Given,
-  start: () => Promise<unknown>,
+  start: () => Promise<StreamingContext>,
   options: { readonly decoded?: () => number } = {},
 ): Promise<void> {
   const status = given.flag('status') || StatusLine.isWanted ? new StatusLine(options) : null
-  let signals = 0
+  let first: { readonly signal: NodeJS.Signals; readonly time: number } | null = null
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (++signals > 1) process.exit(signal === 'SIGINT' ? 130 : 143)
+    const time = performance.now()
     const ssc = StreamingContext.getActive()
-    if (ssc === null) process.exit(signal === 'SIGINT' ? 130 : 143)
-    const graceful = ssc.conf.get('spark.streaming.stopGracefullyOnShutdown')
-    void ssc.stop({ graceful })
+    // npm passes on the Ctrl-C that the terminal has sent to everyone already: one key, two signals.
+    if (first !== null && signal === first.signal && time - first.time < echoMs) return
+    if (first !== null || ssc === null) process.exit(signal === 'SIGINT' ? 130 : 143)
+    first = { signal, time }
+    void ssc.stop({ graceful: ssc.conf.get('spark.streaming.stopGracefullyOnShutdown') })
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   status?.start()
   try {
-    await start()
-    await StreamingContext.getActive()?.awaitTermination()
+    const ssc = await start()
+    status?.listenTo(ssc)
+    await ssc.awaitTermination()
   } finally {
     status?.stop()
     process.off('SIGINT', onSignal)

@@ -8,11 +8,17 @@ type Write = typeof process.stdout.write
 /** Counts what the batches of the active context bring and shows it once a second. */
 export class StatusLine implements StreamingListener {
   readonly #isTerminal: boolean
-  readonly #messages = new Rate()
-  readonly #records = new Rate()
   readonly #decoded: (() => number) | null
-  #received = 0
+  /** Since it was shown last: batches, the messages in them, the records read out of those. */
   #batches = 0
+  #messages = 0
+  #records = 0
+  /** Of all time. */
+  #allBatches = 0
+  #allRecords = 0
+  /** Per second of batch time, as shown last. */
+  #messageRate = 0
+  #recordRate = 0
   #last: BatchInfo | null = null
   #listensTo: StreamingContext | null = null
   #shown = ''
@@ -31,11 +37,16 @@ export class StatusLine implements StreamingListener {
   }
 
   start(): void {
-    const now = performance.now()
-    this.#messages.at(now, 0)
-    this.#records.at(now, this.#decoded?.() ?? 0)
     if (this.#isTerminal) this.#unhook = [this.#writeAround(process.stdout), this.#writeAround(process.stderr)]
     this.#timer = setInterval(() => this.#show(), 1000)
+  }
+
+  /** Counts the batches of `ssc` from now on; a context nobody named is found within a second. */
+  listenTo(ssc: StreamingContext): void {
+    if (ssc === this.#listensTo) return
+    this.#listensTo = ssc
+    this.#allRecords = this.#decoded?.() ?? 0
+    ssc.addStreamingListener(this)
   }
 
   /** Takes the line away. */
@@ -47,21 +58,30 @@ export class StatusLine implements StreamingListener {
   }
 
   onBatchCompleted(batch: BatchInfo): void {
+    const decoded = this.#decoded?.() ?? 0
     this.#batches++
-    this.#received += batch.numRecords
+    this.#allBatches++
+    this.#messages += batch.numRecords
+    this.#records += decoded - this.#allRecords
+    this.#allRecords = decoded
     this.#last = batch
   }
 
   #show(): void {
     const active = StreamingContext.getActive()
     if (active === null) return
-    if (active !== this.#listensTo) {
-      this.#listensTo = active
-      active.addStreamingListener(this)
+    this.listenTo(active)
+    if (this.#batches > 0) {
+      const seconds = (this.#batches * active.batchInterval) / 1000
+      this.#messageRate = this.#messages / seconds
+      this.#recordRate = this.#records / seconds
+      this.#batches = this.#messages = this.#records = 0
     }
-    const now = performance.now()
-    const parts = [`${this.#batches} batches`, `${thousands(this.#messages.at(now, this.#received))} messages/s`]
-    if (this.#decoded !== null) parts.push(`${thousands(this.#records.at(now, this.#decoded()))} records/s`)
+    const parts = [
+      `${this.#allBatches} ${this.#allBatches === 1 ? 'batch' : 'batches'}`,
+      `${thousands(this.#messageRate)} messages/s`,
+    ]
+    if (this.#decoded !== null) parts.push(`${thousands(this.#recordRate)} records/s`)
     const { processingDelay, schedulingDelay } = this.#last ?? {}
     if (processingDelay != null) parts.push(`processing ${processingDelay} ms`)
     if (schedulingDelay != null) parts.push(`scheduling ${schedulingDelay} ms`)
@@ -100,20 +120,6 @@ export class StatusLine implements StreamingListener {
 
 /** To the first column, and clear to the end of the line. */
 const erase = '\r\x1b[K'
-
-/** A count per second, between the moments it is asked. */
-class Rate {
-  #time = 0
-  #count = 0
-
-  at(now: number, count: number): number {
-    const seconds = (now - this.#time) / 1000
-    const rate = seconds > 0 ? (count - this.#count) / seconds : 0
-    this.#time = now
-    this.#count = count
-    return rate
-  }
-}
 
 function thousands(n: number): string {
   return Math.round(n).toLocaleString('en-US')

@@ -1,0 +1,78 @@
+/** `millrace demo`: the main job in one command. A broker, a plant that publishes to it, and the words of its messages counted. */
+import { defineJob } from '../job.js'
+import { MqttStringReceiver } from '../mqtt/mqtt-string-receiver.js'
+import { run } from '../run.js'
+import type { StreamingContext } from '../streaming-context.js'
+import { type Command, type Given, UsageError } from './command.js'
+import { startDemoBroker } from './demo-broker.js'
+import { runOptions, superviseJob, takeSettings } from './running-job.js'
+import { SensorSimulator } from './sensor-simulator.js'
+
+const demoTopic = 'millrace/demo'
+
+export const demo: Command = {
+  name: 'demo',
+  summary: 'count the words of MQTT messages, second by second, with simulated sensors',
+  positionals: '',
+  options: {
+    broker: { type: 'string', placeholder: 'URL', help: 'read from this broker, and simulate nothing' },
+    topic: { type: 'string', placeholder: 'FILTER', help: 'the topic filter to read there' },
+    rate: { type: 'string', placeholder: 'N', help: 'simulated messages per second (default 1000)' },
+    interval: { type: 'string', placeholder: 'TIME', help: 'the batch interval (default 1s)' },
+    ...runOptions,
+  },
+  notes: [
+    'Without --broker it starts one on a free port of loopback: Mosquitto when that is on the machine, else one in this',
+    'process. Ctrl-C stops it once the batch that runs is finished.',
+  ].join('\n'),
+  async run(given: Given): Promise<number> {
+    if (given.positionals.length > 0) throw new UsageError(`demo takes no ${given.positionals[0]}.`)
+    const url = given.text('broker')
+    const topic = given.text('topic')
+    const messagesPerSecond = given.count('rate') ?? 1000
+    if (url !== null && topic === null) throw new UsageError('--broker needs --topic: which messages to read there.')
+    takeSettings(given)
+    const broker = url === null ? await startDemoBroker() : null
+    try {
+      const receiver = new CountingReceiver(url ?? broker!.url, topic ?? `${demoTopic}/#`)
+      const batchInterval = given.text('interval') ?? '1s'
+      const job = defineJob({ name: 'word-count', batchInterval }, (ssc) => {
+        const lines = ssc.receiverStream(receiver)
+        lines
+          .flatMap((line) => line.split(' '))
+          .map((word) => [word, 1])
+          .reduceByKey((a, b) => a + b)
+          .print()
+      })
+      let simulator: SensorSimulator | null = null
+      const start = async (): Promise<StreamingContext> => {
+        const ssc = await run(job)
+        if (broker === null) return ssc
+        console.error(
+          `${broker.name} at ${broker.url}; ${messagesPerSecond} messages per second on ${demoTopic}/#. Ctrl-C ends it.`,
+        )
+        simulator = await SensorSimulator.start({ brokerUrl: broker.url, topic: demoTopic, messagesPerSecond })
+        return ssc
+      }
+      try {
+        await superviseJob(given, start, { decoded: () => receiver.lines })
+      } finally {
+        await (simulator as SensorSimulator | null)?.stop()
+      }
+    } finally {
+      await broker?.stop()
+    }
+    return 0
+  },
+}
+
+/** Counts the lines it gives, for the status line. */
+class CountingReceiver extends MqttStringReceiver {
+  lines = 0
+
+  override processMqttMessages(payload: Buffer): string[] {
+    const lines = [...super.processMqttMessages(payload)]
+    this.lines += lines.length
+    return lines
+  }
+}
