@@ -99,10 +99,8 @@ export class WriteAheadLog {
    * only). The log goes on in a new segment. Throws `LOG_CORRUPT`, `LOG_VERSION`, or `LOG_WRITE_FAILED` when the directory
    * cannot be written. See `readLog` for what counts as damage.
    *
-   * ```ts
-   * const log = await WriteAheadLog.open(await openDirectory('/var/lib/job/log'), (record) => state.apply(record))
-   * await log.append(1, [block]) // the block is on disk
-   * ```
+   *     const log = await WriteAheadLog.open(await openDirectory('/var/lib/job/log'), (record) => state.apply(record))
+   *     await log.append(1, [block]) // the block is on disk
    */
   static async open(
     directory: DirectoryHandle,
