@@ -1,0 +1,91 @@
+/** `millrace demo`, the main job: on a broker of its own and on a given one. */
+import { connect } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { Mosquitto } from '../support/mosquitto.js'
+import { cli, printedBatches, startCli } from './cli.js'
+
+/** True while something accepts connections on that port of loopback. */
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.on('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on('error', () => resolve(false))
+  })
+}
+
+function brokerPort(stderr: string): number {
+  return Number(/127\.0\.0\.1:(\d+)/.exec(stderr)![1])
+}
+
+describe('millrace demo', () => {
+  it('counts the words of simulated messages through Mosquitto, and ends after the batches asked for', async () => {
+    const { status, stdout, stderr } = await cli(['demo', '--batches', '3', '--interval', '400ms', '--rate', '500'])
+    expect(stderr).toMatch(/^Mosquitto at mqtt:\/\/127\.0\.0\.1:\d+; 500 messages per second on millrace\/demo\/#/)
+    expect(status).toBe(0)
+    const batches = printedBatches(stdout)
+    expect(batches).toHaveLength(3)
+    for (const batch of batches.slice(1)) {
+      expect(batch).toHaveLength(11)
+      expect(batch.at(-1)).toBe('...')
+      for (const line of batch.slice(0, 10)) expect(line).toMatch(/^\(\S+,\d+\)$/)
+    }
+  })
+
+  it('prints as Spark does: a header, the time, at most ten records', async () => {
+    const { stdout } = await cli(['demo', '--batches', '2', '--interval', '500ms'])
+    const [first, second] = [...stdout.matchAll(/^-{43}\nTime: (\d+) ms\n-{43}\n/gm)].map((match) => Number(match[1]))
+    expect(first! % 500).toBe(0)
+    expect(second).toBe(first! + 500)
+  })
+
+  it('finishes the batch that runs at Ctrl-C, and takes its broker with it', async () => {
+    const running = startCli(['demo', '--interval', '200ms'])
+    await running.says(/\.\.\.\n/)
+    const port = brokerPort(running.stderr)
+    expect(await listens(port)).toBe(true)
+    running.signal('SIGINT')
+    const { status, stdout } = await running.ended
+    expect(status).toBe(0)
+    expect(stdout.endsWith('\n\n')).toBe(true)
+    expect(await listens(port)).toBe(false)
+  })
+
+  it('leaves no broker behind when it is killed', async () => {
+    const running = startCli(['demo', '--interval', '200ms'])
+    await running.says(/\.\.\.\n/)
+    const port = brokerPort(running.stderr)
+    running.signal('SIGKILL')
+    await running.ended
+    while (await listens(port)) await new Promise((resolve) => setTimeout(resolve, 20))
+  })
+
+  it('reads from a broker that is given, and publishes nothing there', async () => {
+    const broker = await Mosquitto.start()
+    onTestFinished(() => broker.close())
+    await broker.publish('plant/log', 'one two two', '-r')
+    const running = startCli(['demo', '--broker', broker.url, '--topic', 'plant/#', '--interval', '200ms', '--status'])
+    await running.says(/\(one,1\)\n/)
+    await running.says(/\d+ batch(es)? {2}[\d,]+ messages\/s {2}[\d,]+ records\/s/, 'stderr')
+    running.signal('SIGTERM')
+    const { status, stdout } = await running.ended
+    expect(status).toBe(0)
+    expect(printedBatches(stdout).flat().sort()).toEqual(['(one,1)', '(two,2)'])
+    expect(broker.log).not.toMatch(/Received PUBLISH from millrace/)
+  })
+
+  it.each([
+    [['--broker', 'mqtt://127.0.0.1'], 2, '--broker needs --topic'],
+    [['--rate', 'fast'], 2, '--rate fast is not a whole number'],
+    [['now'], 2, 'demo takes no now'],
+    [['--interval', 'soon'], 1, 'INVALID_DURATION'],
+    [['--broker', 'http://127.0.0.1', '--topic', 'a'], 1, 'MQTT_INVALID_URL'],
+    [['--broker', 'mqtt://127.0.0.1', '--topic', 'a#'], 1, 'MQTT_INVALID_TOPIC_FILTER'],
+  ] as const)('refuses %j', async (args, expected, text) => {
+    const { status, stderr } = await cli(['demo', ...args])
+    expect(status).toBe(expected)
+    expect(stderr).toContain(text)
+  })
+})

@@ -1,0 +1,77 @@
+/** Every example runs, as a person would run it, against a real broker. */
+import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { printedBatches, startCli } from './cli/cli.js'
+import { Mosquitto } from './support/mosquitto.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+let broker: Mosquitto
+beforeAll(async () => {
+  broker = await Mosquitto.start()
+})
+afterAll(() => broker.close())
+
+/** A retained message waits for the subscriber: nobody has to guess when the job is ready. */
+const retain = (topic: string, payload: string): Promise<void> => broker.publish(topic, payload, '-r')
+
+/** Runs an example until it has printed that, ends it with Ctrl-C, and gives the batches it printed that are not empty. */
+async function printed(name: string, until: RegExp, env: Record<string, string> = {}): Promise<string[][]> {
+  const running = startCli(['run', `examples/${name}.ts`], { cwd: root, env: { MQTT_URL: broker.url, ...env } })
+  await running.says(until)
+  running.signal('SIGINT')
+  const { status, stdout, stderr } = await running.ended
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  return printedBatches(stdout).filter((batch) => batch.length > 0)
+}
+
+const tested: Readonly<Record<string, () => Promise<void>>> = {
+  async 'word-count'() {
+    await retain('rupesh/gpiotopic', 'the mill the race\nthe end')
+    const [batch] = await printed('word-count', /\(end,1\)[\s\S]*\n\n/)
+    expect(batch!.sort()).toEqual(['(end,1)', '(mill,1)', '(race,1)', '(the,3)'])
+  },
+
+  async 'gpio-lines'() {
+    await retain('rupesh/gpiotopic', 'pin 4 high\npin 7 low\n')
+    expect(await printed('gpio-lines', /pin 7 low\n\n/)).toEqual([['pin 4 high', 'pin 7 low']])
+  },
+
+  async 'json-mean'() {
+    await retain('plant/a/temperature', '{"sensor":"oven","celsius":200}')
+    await retain('plant/b/temperature', '{"sensor":"oven","celsius":210}')
+    // A tick of the batch clock may fall between the two messages: then each is the mean of its batch.
+    const batches = await printed('json-mean', /\(oven,205\)\n\n|\(oven,2[01]0\)\n\n[\s\S]*\(oven,2[01]0\)\n\n/)
+    expect([['(oven,205)'], ['(oven,200)', '(oven,210)']]).toContainEqual(batches.flat().sort())
+  },
+
+  async 'windowed-alerts'() {
+    await retain(
+      'plant/a/log',
+      'WARN press-1 hot\nINFO press-1 fine\nWARN oven-2 hot\nWARN press-1 hot\nWARN press-1 hot',
+    )
+    const batches = await printed('windowed-alerts', /warned 3 times[\s\S]*warned 3 times\n\n/)
+    for (const batch of batches) expect(batch).toEqual(['press-1 warned 3 times'])
+  },
+
+  async 'custom-receiver'() {
+    const server = createServer((socket) => {
+      socket.on('error', () => socket.destroy())
+      socket.write('grind\nturn\n')
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const batches = await printed('custom-receiver', /TURN\n\n/, { PORT: String(port) })
+    expect(batches).toContainEqual(['2'])
+    expect(batches).toContainEqual(['GRIND', 'TURN'])
+  },
+}
+
+const examples = readdirSync(`${root}/examples`).map((file) => file.replace(/\.ts$/, ''))
+
+it.each(examples)('example %s does what it says', async (name) => {
+  await tested[name]!()
+})
