@@ -2,12 +2,18 @@
 import type { JobRunner } from '../rdd/job-runner.js'
 import type { BlockInfo } from '../rdd/lineage.js'
 import type { Receiver } from '../receiver/receiver.js'
+import type { Journal } from '../storage/journal.js'
 import type { Time } from '../time.js'
 
 export interface Engine {
   readonly clock: BatchClock
   readonly receivers: ReceiverHost
   readonly runner: JobRunner
+  /**
+   * Takes up the blocks and allocations a journal holds, and from now on stores nothing and allocates nothing without it. Called
+   * before the receivers start. Absent on an engine that keeps received data safe by itself.
+   */
+  useJournal?(journal: Journal): void
   /** Ends every thread, process and connection of the engine. */
   close(): Promise<void>
 }

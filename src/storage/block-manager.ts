@@ -1,10 +1,22 @@
 /** Keeps the blocks of one executor: received input and cached partitions, as values or as bytes. */
 import { MillraceError } from '../errors.js'
+import type { LogPosition } from './log-reader.js'
 
 /** A block's content: records, or bytes that the stream's receiver reads back. */
-export type BlockContent =
+export type KeptContent =
   | { readonly type: 'records'; readonly records: readonly unknown[] }
   | { readonly type: 'bytes'; readonly bytes: Uint8Array }
+
+/** A content that is kept here, or the place in a log where it is. */
+export type BlockContent =
+  | KeptContent
+  | {
+      readonly type: 'logged'
+      /** The directory of the log. */
+      readonly directory: string
+      readonly position: LogPosition
+      readonly format: KeptContent['type']
+    }
 
 export class BlockManager {
   readonly #blocks = new Map<string, BlockContent>()

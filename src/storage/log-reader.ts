@@ -191,10 +191,16 @@ function missing(directory: DirectoryHandle, segment: number): MillraceError {
   )
 }
 
+/** Segments kept open for reading. */
+const MAX_OPEN = 4
+
 /** Reads single records by their position, for blocks that are no longer in memory. Keeps the files it used open, a few at a time. */
 export class LogRecords {
   readonly #directory: DirectoryHandle
   readonly #open = new Map<number, Promise<{ file: FileHandle; salt: number }>>()
+  /** Reads under way; files are closed when there is none. */
+  #reading = 0
+  readonly #unwanted: FileHandle[] = []
 
   constructor(directory: DirectoryHandle) {
     this.#directory = directory
@@ -202,6 +208,15 @@ export class LogRecords {
 
   /** The payload at `position`. Rejects with `BLOCK_NOT_FOUND` when the segment was deleted, `LOG_CORRUPT` when it is damaged. */
   async read(position: LogPosition): Promise<Buffer> {
+    this.#reading++
+    try {
+      return await this.#read(position)
+    } finally {
+      if (--this.#reading === 0) for (const file of this.#unwanted.splice(0)) void file.close()
+    }
+  }
+
+  async #read(position: LogPosition): Promise<Buffer> {
     const { file, salt } = await this.#segment(position.segment)
     const bytes = Buffer.allocUnsafe(RECORD_HEADER_BYTES + position.payloadBytes)
     const filled = await file.read(bytes, position.offset)
@@ -216,6 +231,7 @@ export class LogRecords {
     const open = [...this.#open.values()]
     this.#open.clear()
     for (const segment of open) await (await segment.catch(() => null))?.file.close()
+    for (const file of this.#unwanted.splice(0)) await file.close()
   }
 
   #segment(number: number): Promise<{ file: FileHandle; salt: number }> {
@@ -224,6 +240,9 @@ export class LogRecords {
       segment = this.#openSegment(number)
       this.#open.set(number, segment)
       segment.catch(() => this.#open.delete(number))
+      // An open file keeps a deleted segment's space: only the last few stay open. A read that is using one holds on to it.
+      const [oldest] = this.#open.keys()
+      if (this.#open.size > MAX_OPEN) void this.forget(oldest!)
     }
     return segment
   }
@@ -249,6 +268,9 @@ export class LogRecords {
   async forget(number: number): Promise<void> {
     const segment = this.#open.get(number)
     this.#open.delete(number)
-    if (segment !== undefined) await (await segment.catch(() => null))?.file.close()
+    const file = (await segment?.catch(() => null))?.file
+    if (file === undefined) return
+    if (this.#reading > 0) this.#unwanted.push(file)
+    else await file.close()
   }
 }

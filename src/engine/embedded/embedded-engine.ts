@@ -3,6 +3,7 @@
 import type { JobRunner } from '../../rdd/job-runner.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { BlockManager } from '../../storage/block-manager.js'
+import type { Journal } from '../../storage/journal.js'
 import type { Clock } from '../../time.js'
 import type { BatchClock, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
 import { DagScheduler } from './dag-scheduler.js'
@@ -29,6 +30,7 @@ export class EmbeddedEngine implements Engine {
   readonly clock: BatchClock
   readonly receivers: ReceiverHost
   readonly runner: JobRunner
+  readonly #tracker: ReceiverTracker
 
   constructor(options: EmbeddedEngineOptions) {
     const blocks = new BlockManager()
@@ -37,7 +39,12 @@ export class EmbeddedEngine implements Engine {
       new LocalTaskScheduler(new Executor(0, blocks, options.receivers)),
       options.parallelism,
     )
-    this.receivers = new ReceiverTracker({ ...options, blocks })
+    this.#tracker = new ReceiverTracker({ ...options, blocks })
+    this.receivers = this.#tracker
+  }
+
+  useJournal(journal: Journal): void {
+    this.#tracker.useJournal(journal)
   }
 
   async close(): Promise<void> {}

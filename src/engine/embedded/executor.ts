@@ -2,7 +2,8 @@
 import { MillraceError, toError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
-import { type BlockManager, partitionBlockId } from '../../storage/block-manager.js'
+import { type BlockManager, type KeptContent, partitionBlockId } from '../../storage/block-manager.js'
+import { LoggedBlocks } from '../../storage/logged-blocks.js'
 import { Pacer } from '../pacer.js'
 import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
@@ -18,6 +19,7 @@ export class Executor implements TaskInputs {
   readonly id: number
   readonly blocks: BlockManager
   readonly #receivers: ReadonlyMap<number, Receiver<unknown>>
+  readonly #logged = new LoggedBlocks()
   /** Buckets by shuffle, then by map partition. */
   readonly #shuffles = new Map<number, Bucket[][]>()
 
@@ -52,8 +54,13 @@ export class Executor implements TaskInputs {
     return true
   }
 
-  readBlock(block: BlockInfo): Chunks {
+  readBlock(block: BlockInfo): Chunks | Promise<Chunks> {
     const content = this.blocks.require(block.id)
+    if (content.type !== 'logged') return this.#chunksOf(block, content)
+    return this.#logged.read(content).then((kept) => this.#chunksOf(block, kept))
+  }
+
+  #chunksOf(block: BlockInfo, content: KeptContent): Chunks {
     if (content.type === 'records') return [content.records]
     const receiver = this.#receivers.get(block.streamId)
     if (receiver === undefined)

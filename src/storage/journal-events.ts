@@ -1,0 +1,101 @@
+/**
+ * The events a checkpoint directory's log is made of: what was received, which batch it belongs to, what is done with it.
+ * What is logged is exactly the list of events that change the state, and live and recovered events go through the one
+ * `JournalState.apply`. `docs/checkpoint-format.md` describes them.
+ */
+import { MillraceError } from '../errors.js'
+import type { BlockInfo } from '../rdd/lineage.js'
+import type { Time } from '../time.js'
+import type { KeptContent } from './block-manager.js'
+import { deserializeRecords, serializeRecords } from './record-serializer.js'
+
+export type JournalEvent =
+  /** A run of the job began on this directory. */
+  | {
+      readonly type: 'started'
+      readonly formatVersion: number
+      readonly job: string
+      readonly batchMs: number
+      readonly zeroTime: Time
+      readonly nowMs: Time
+    }
+  /** A receiver stored a block; its content is part of the record. */
+  | {
+      readonly type: 'blockAdded'
+      readonly block: BlockInfo
+      readonly format: BlockFormat
+    }
+  /** All blocks that waited go to the batch of `time`. */
+  | { readonly type: 'batchAllocated'; readonly time: Time; readonly blocks: readonly string[] }
+  /** Every output of the batch of `time` is done. */
+  | { readonly type: 'batchCompleted'; readonly time: Time }
+  /** The batch of `time` failed and was left out, as the failure policy says. */
+  | { readonly type: 'batchSkipped'; readonly time: Time; readonly error: string }
+  /** Batches before `time` are done and not needed any more; `lastAllocated` outlives them. */
+  | { readonly type: 'batchesForgotten'; readonly time: Time; readonly lastAllocated: Time }
+  /** The source of a stream is known to have its acknowledgements for all blocks up to number `through`. */
+  | { readonly type: 'acknowledged'; readonly streamId: number; readonly through: number }
+  /** The state of an operator after the batch of `time` is in these files. */
+  | {
+      readonly type: 'stateSaved'
+      readonly operator: string
+      readonly time: Time
+      readonly partitions: number
+      readonly files: readonly StateFile[]
+    }
+
+/** A file of saved state: everything, or what changed since the file before it. */
+export interface StateFile {
+  readonly name: string
+  readonly time: Time
+  readonly isFull: boolean
+}
+
+/** How the bytes of a block are read: as serialized records, or by the stream's receiver. */
+export type BlockFormat = KeptContent['type']
+
+export const JOURNAL_FORMAT_VERSION = 1
+
+/** Record types of the log beneath. */
+const EVENT_RECORD = 1
+const BLOCK_RECORD = 2
+
+/** An event as a log record: its type and its bytes. */
+export interface EncodedEvent {
+  readonly recordType: number
+  readonly chunks: readonly Uint8Array[]
+}
+
+/** A block's record: the length of the event's text, the text, the content. */
+export function encodeBlock(block: BlockInfo, content: KeptContent): EncodedEvent {
+  const event: JournalEvent = { type: 'blockAdded', block, format: content.type }
+  const text = Buffer.from(JSON.stringify(event))
+  const length = Buffer.allocUnsafe(4)
+  length.writeUInt32LE(text.length)
+  const bytes = content.type === 'bytes' ? content.bytes : serializeRecords(content.records)
+  return { recordType: BLOCK_RECORD, chunks: [length, text, bytes] }
+}
+
+/** The record of any other event. */
+export function encodeEvent(event: Exclude<JournalEvent, { type: 'blockAdded' }>): EncodedEvent {
+  return { recordType: EVENT_RECORD, chunks: [Buffer.from(JSON.stringify(event))] }
+}
+
+/** The event of a record. Throws `CHECKPOINT_INVALID` for a record that is none. */
+export function decodeEvent(recordType: number, payload: Buffer): JournalEvent {
+  try {
+    if (recordType === EVENT_RECORD) return JSON.parse(payload.toString()) as JournalEvent
+    if (recordType === BLOCK_RECORD) {
+      return JSON.parse(payload.toString('utf8', 4, 4 + payload.readUInt32LE(0))) as JournalEvent
+    }
+  } catch (cause) {
+    throw new MillraceError('CHECKPOINT_INVALID', 'A record of the log is not an event.', { cause })
+  }
+  throw new MillraceError('CHECKPOINT_INVALID', `A record of the log has type ${recordType}, which is not known.`)
+}
+
+/** The content of a block's record. */
+export function decodeBlockContent(payload: Buffer, format: BlockFormat): KeptContent {
+  const bytes = payload.subarray(4 + payload.readUInt32LE(0))
+  return format === 'bytes' ? { type: 'bytes', bytes } : { type: 'records', records: deserializeRecords(bytes) }
+}
