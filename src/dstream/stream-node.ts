@@ -72,6 +72,24 @@ export abstract class StreamNode {
     for (const parent of this.dependencies) parent.remember(this.parentRememberMs)
   }
 
+  /** How often the RDD of this stream must be saved, since each is computed from the one before; null for streams without such state. */
+  get checkpointMs(): number | null {
+    return null
+  }
+
+  /** Takes `rdd`, saved by an earlier run, as the one of `time`. */
+  restore(time: Time, rdd: RDD<unknown>): void {
+    this.keep(time, rdd)
+  }
+
+  /** Makes the latest RDD up to `from` the one of `to`, when the batches between were left out. */
+  carry(from: Time, to: Time): void {
+    let latest: Time | null = null
+    for (const time of this.#generated.keys()) if (time <= from && (latest === null || time > latest)) latest = time
+    const rdd = latest === null ? undefined : this.#generated.get(latest)
+    if (rdd !== undefined && !this.#generated.has(to)) this.keep(to, rdd)
+  }
+
   /** True at the times this stream produces: multiples of its slide after the zero time. */
   isValid(time: Time): boolean {
     const { zeroTime } = this.graph

@@ -42,6 +42,8 @@ export interface ReceiverHost {
   readonly hasUnallocatedBlocks: boolean
   /** The records per second a receiver may take, from the rate estimator. */
   setRate(streamId: number, ratePerSecond: number): void
+  /** The batch of `time` is done: what a log holds of it need not stay in memory. */
+  processed?(time: Time): void
   /** Forgets the blocks of every batch before `time`. */
   release(time: Time): Promise<void>
   /** Stops the receivers; resolves when their last blocks are stored and known here. */

@@ -111,6 +111,12 @@ export class BlockGenerator<T> {
         this.#queue.shift()
         this.#wakeWaiting()
       } catch (error) {
+        if (this.#state !== 'active') {
+          // The receiver is being stopped and would otherwise wait for a store that does not work for as long as it does not.
+          const lost = this.#queue.splice(0).reduce((sum, records) => sum + records.length, 0)
+          this.#options.onError(`${lost} records could not be stored before the receiver stopped`, error)
+          return
+        }
         this.#options.onError(
           `A block of ${block.length} records could not be stored; trying again in ${retryDelayMs} ms`,
           error,

@@ -17,6 +17,10 @@ import type { ReceivedBytes, Receiver, ReceiverSink } from './receiver.js'
 export interface BlockStore {
   storeRecords(records: readonly unknown[]): Promise<void>
   storeBytes(block: ReceivedBytes): Promise<void>
+  /** See `ReceiverSink.confirmed`. Absent where nothing outlives the process. */
+  confirmed?(tail: number): void
+  /** See `ReceiverSink.unconfirmed`. Absent where nothing outlives the process. */
+  unconfirmed?(): Promise<readonly Uint8Array[]>
 }
 
 /** What happens to a receiver, for whoever listens. */
@@ -99,6 +103,14 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
 
   storeBytes(block: ReceivedBytes): Promise<void> {
     return this.#options.store.storeBytes(block)
+  }
+
+  confirmed(tail: number): void {
+    this.#options.store.confirmed?.(tail)
+  }
+
+  async unconfirmed(): Promise<readonly Uint8Array[]> {
+    return (await this.#options.store.unconfirmed?.()) ?? []
   }
 
   drained(): Promise<void> {

@@ -11,6 +11,10 @@ export interface ReceiverSink<T> {
   storeBlock(records: readonly T[]): Promise<void>
   /** Stores bytes the receiver reads back itself (see `Receiver.readBlock`); resolves as `storeBlock` does. */
   storeBytes(block: ReceivedBytes): Promise<void>
+  /** The source is known to have its acknowledgements for all blocks given to `storeBytes` but the newest `tail`. */
+  confirmed?(tail: number): void
+  /** Blocks that earlier runs of the job stored with `storeBytes` and whose acknowledgement may not have arrived, oldest first. */
+  unconfirmed?(): Promise<readonly Uint8Array[]>
   /** Resolves when `store` may be called again after it returned false. */
   drained(): Promise<void>
   restart(message: string, error: unknown, delayMs: number | null): void
@@ -114,6 +118,19 @@ export abstract class Receiver<T> {
   /** Stores bytes as one block; tasks read them back with `readBlock`. For sources whose records are decoded late. */
   protected storeBytes(block: ReceivedBytes): Promise<void> {
     return this.#attached('storeBytes').storeBytes(block)
+  }
+
+  /**
+   * Says that the source is known to have its acknowledgements for all blocks stored with `storeBytes` but the newest `tail`.
+   * After a crash the next run asks `unconfirmed` for the others, to recognise what the source sends again.
+   */
+  protected confirmed(tail: number): void {
+    this.#attached('confirmed').confirmed?.(tail)
+  }
+
+  /** Blocks that earlier runs of the job stored with `storeBytes` and that the source may send again, oldest first. Empty without a log. */
+  protected async unconfirmed(): Promise<readonly Uint8Array[]> {
+    return (await this.#attached('unconfirmed').unconfirmed?.()) ?? []
   }
 
   /** Records per second this receiver may take now, or null when unlimited. */

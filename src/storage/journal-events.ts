@@ -24,6 +24,8 @@ export type JournalEvent =
       readonly type: 'blockAdded'
       readonly block: BlockInfo
       readonly format: BlockFormat
+      /** As the event `acknowledged` says it, when there was news. */
+      readonly acknowledged: number | null
     }
   /** All blocks that waited go to the batch of `time`. */
   | { readonly type: 'batchAllocated'; readonly time: Time; readonly blocks: readonly string[] }
@@ -35,21 +37,15 @@ export type JournalEvent =
   | { readonly type: 'batchesForgotten'; readonly time: Time; readonly lastAllocated: Time }
   /** The source of a stream is known to have its acknowledgements for all blocks up to number `through`. */
   | { readonly type: 'acknowledged'; readonly streamId: number; readonly through: number }
-  /** The state of an operator after the batch of `time` is in these files. */
+  /** The state of an operator after the batch of `time` is saved, in a directory of its own. */
   | {
       readonly type: 'stateSaved'
       readonly operator: string
       readonly time: Time
       readonly partitions: number
-      readonly files: readonly StateFile[]
+      /** True if the partitions are those of a HashPartitioner. */
+      readonly isHashed: boolean
     }
-
-/** A file of saved state: everything, or what changed since the file before it. */
-export interface StateFile {
-  readonly name: string
-  readonly time: Time
-  readonly isFull: boolean
-}
 
 /** How the bytes of a block are read: as serialized records, or by the stream's receiver. */
 export type BlockFormat = KeptContent['type']
@@ -67,8 +63,8 @@ export interface EncodedEvent {
 }
 
 /** A block's record: the length of the event's text, the text, the content. */
-export function encodeBlock(block: BlockInfo, content: KeptContent): EncodedEvent {
-  const event: JournalEvent = { type: 'blockAdded', block, format: content.type }
+export function encodeBlock(block: BlockInfo, content: KeptContent, acknowledged: number | null): EncodedEvent {
+  const event: JournalEvent = { type: 'blockAdded', block, format: content.type, acknowledged }
   const text = Buffer.from(JSON.stringify(event))
   const length = Buffer.allocUnsafe(4)
   length.writeUInt32LE(text.length)

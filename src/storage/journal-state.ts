@@ -49,6 +49,7 @@ export class JournalState {
         this.waiting.set(event.block.id, logged)
         this.nextBlock = Math.max(this.nextBlock, blockNumber(event.block) + 1)
         if (event.format === 'bytes') this.#addToTail(logged)
+        if (event.acknowledged !== null) this.#acknowledge(event.block.streamId, event.acknowledged)
         return
       }
       case 'batchAllocated': {
@@ -73,12 +74,9 @@ export class JournalState {
         this.lastAllocated = Math.max(this.lastAllocated ?? event.lastAllocated, event.lastAllocated)
         this.latest.set('batchesForgotten', { event, segment })
         return
-      case 'acknowledged': {
-        const tail = this.tails.get(event.streamId) ?? []
-        while (tail.length > 0 && blockNumber(tail[0]!.block) <= event.through) this.#dropFirst(event.streamId, tail)
-        this.latest.set(`acknowledged ${event.streamId}`, { event, segment })
+      case 'acknowledged':
+        this.#acknowledge(event.streamId, event.through)
         return
-      }
       case 'started':
         this.latest.set('started', { event, segment })
         return
@@ -119,6 +117,11 @@ export class JournalState {
   #setStatus(time: Time, status: LoggedBatch['status']): void {
     const batch = this.batches.get(time)
     if (batch !== undefined) batch.status = status
+  }
+
+  #acknowledge(streamId: number, through: number): void {
+    const tail = this.tails.get(streamId) ?? []
+    while (tail.length > 0 && blockNumber(tail[0]!.block) <= through) this.#dropFirst(streamId, tail)
   }
 
   #addToTail(logged: LoggedBlock): void {

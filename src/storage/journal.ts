@@ -38,11 +38,13 @@ export class Journal {
     return this.#log.metrics
   }
 
-  /** Logs a block with its content. Resolves when it is as safe as the sync mode promises; rejects with `LOG_WRITE_FAILED` or `NOT_SERIALIZABLE`. */
-  async addBlock(block: BlockInfo, content: KeptContent): Promise<LoggedBlock> {
-    const { recordType, chunks } = encodeBlock(block, content)
+  /**
+   * Logs a block with its content, and on the way up to which block of its stream the source has its acknowledgements. Resolves when it is as safe as the sync mode promises; rejects with `LOG_WRITE_FAILED` or `NOT_SERIALIZABLE`.
+   */
+  async addBlock(block: BlockInfo, content: KeptContent, acknowledged: number | null = null): Promise<LoggedBlock> {
+    const { recordType, chunks } = encodeBlock(block, content, acknowledged)
     const position = await this.#log.append(recordType, chunks)
-    this.state.apply({ type: 'blockAdded', block, format: content.type }, position)
+    this.state.apply({ type: 'blockAdded', block, format: content.type, acknowledged }, position)
     return { block, format: content.type, position }
   }
 

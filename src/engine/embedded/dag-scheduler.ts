@@ -41,6 +41,17 @@ export class DagScheduler implements JobRunner {
 
   async checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage> {
     const { id, partitions, partitioner } = lineage
+    if (directory !== null) {
+      await this.#prepare(lineage, job)
+      const tasks = Array.from({ length: partitions }, (_, partition) => ({
+        type: 'save' as const,
+        lineage,
+        partition,
+        directory,
+      }))
+      await this.#tasks.runStage(tasks, job)
+      return { type: 'checkpointed', id, partitions, partitioner, storageLevel: null, directory, rddId: id }
+    }
     lineage.storageLevel ??= StorageLevel.MEMORY_ONLY
     // Counting touches every partition, which keeps it, and brings next to nothing back.
     await this.collect(countRecords(lineage), null, job)

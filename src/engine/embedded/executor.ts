@@ -3,7 +3,9 @@ import { MillraceError, toError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type BlockManager, type KeptContent, partitionBlockId } from '../../storage/block-manager.js'
+import { openDirectory } from '../../storage/directory-handle.js'
 import { LoggedBlocks } from '../../storage/logged-blocks.js'
+import { readPartition, writePartition } from '../../storage/partition-file.js'
 import { Pacer } from '../pacer.js'
 import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
@@ -14,6 +16,8 @@ export type Task =
   | { readonly type: 'result'; readonly lineage: Lineage; readonly partition: number }
   /** Computes a partition of the shuffle's parent and sorts it into buckets. */
   | { readonly type: 'shuffleMap'; readonly shuffle: PartitionedLineage; readonly partition: number }
+  /** Writes the records of a partition to its file in `directory`; gives the bytes written. */
+  | { readonly type: 'save'; readonly lineage: Lineage; readonly partition: number; readonly directory: string }
 
 export class Executor implements TaskInputs {
   readonly id: number
@@ -29,10 +33,11 @@ export class Executor implements TaskInputs {
     this.#receivers = receivers
   }
 
-  /** The records of a result task; an empty array after a shuffle map task, whose output stays here. */
+  /** The records of a result task; an empty array after a shuffle map task, whose output stays here; one number after a save task. */
   async run(task: Task): Promise<unknown[]> {
     try {
       if (task.type === 'result') return await computePartition(task.lineage, task.partition, this)
+      if (task.type === 'save') return [await this.#save(task.lineage, task.partition, task.directory)]
       const writer = shuffleWriter(task.shuffle)
       await forEachRecord(task.shuffle.parent, task.partition, this, writer.emit)
       this.#keepBuckets(task.shuffle.id, task.partition, writer.buckets())
@@ -87,9 +92,19 @@ export class Executor implements TaskInputs {
   }
 
   async readCheckpoint(lineage: CheckpointedLineage, partition: number): Promise<Chunks> {
+    if (lineage.directory !== null) return readPartition(await openDirectory(lineage.directory), partition)
     const content = this.blocks.require(partitionBlockId(lineage.rddId, partition))
     if (content.type !== 'records') throw new MillraceError('INTERNAL', 'A checkpointed partition is kept as records.')
     return [content.records]
+  }
+
+  async #save(lineage: Lineage, partition: number, directory: string): Promise<number> {
+    const records = await computePartition(lineage, partition, this)
+    const pacer = new Pacer()
+    const pause = async (): Promise<void> => {
+      if (pacer.isDue) await pacer.turn()
+    }
+    return writePartition(await openDirectory(directory), partition, records, pause)
   }
 
   #keepBuckets(shuffleId: number, mapPartition: number, buckets: Bucket[]): void {

@@ -29,7 +29,7 @@ export class ReceivedBlockTracker {
   }
 
   /** The event that gives everything waiting to batch `time`; null when that time, or a later one, has been allocated. */
-  allocation(time: Time): TrackerEvent | null {
+  allocation(time: Time): Extract<TrackerEvent, { type: 'batchAllocated' }> | null {
     return time > this.#lastAllocated ? { type: 'batchAllocated', time, blocks: [...this.#waiting] } : null
   }
 

@@ -2,11 +2,14 @@
 import type { BlockInfo } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type BlockStore, type ReceiverEvents, ReceiverSupervisor } from '../../receiver/receiver-supervisor.js'
-import type { BlockContent, BlockManager } from '../../storage/block-manager.js'
 import { estimateBytes, InputMemory } from '../../storage/input-memory.js'
+import type { BlockContent, BlockManager, KeptContent } from '../../storage/block-manager.js'
+import type { Journal } from '../../storage/journal.js'
+import type { LoggedBlock } from '../../storage/journal-state.js'
 import type { Clock, Time } from '../../time.js'
 import type { BlockGroups, ReceiverHost, ReceiverListener } from '../engine.js'
 import { ReceivedBlockTracker } from './received-block-tracker.js'
+import { ReceivedLog } from './received-log.js'
 
 export interface ReceiverTrackerOptions {
   readonly clock: Clock
@@ -25,17 +28,39 @@ export class ReceiverTracker implements ReceiverHost {
   readonly #tracker = new ReceivedBlockTracker()
   readonly #supervisors = new Map<number, ReceiverSupervisor>()
   readonly #memory: InputMemory
+  readonly #names = new Map<number, string>()
+  /** Bytes of the blocks whose content is in memory. */
+  readonly #inMemory = new Map<string, number>()
   #nextBlock = 0
+  #log: ReceivedLog | null = null
 
   constructor(options: ReceiverTrackerOptions) {
     this.#options = options
     this.#memory = new InputMemory(options.memoryBytes)
   }
 
+  /** Takes up what the journal holds; from now on a block is stored when it is logged. */
+  useJournal(journal: Journal): void {
+    const { state } = journal
+    const keep = (logged: LoggedBlock): void => {
+      const { block } = logged
+      this.#options.blocks.put(block.id, inLog(logged, journal.directory))
+      this.#tracker.apply({ type: 'blockAdded', block: { ...block, locations: [0] } })
+    }
+    for (const [time, batch] of state.batches) {
+      batch.blocks.forEach(keep)
+      this.#tracker.apply({ type: 'batchAllocated', time, blocks: batch.blocks.map(({ block }) => block) })
+    }
+    for (const block of state.waiting.values()) keep(block)
+    this.#nextBlock = state.nextBlock
+    this.#log = new ReceivedLog(journal, this.#options.clock)
+  }
+
   async start(receivers: ReadonlyMap<number, Receiver<unknown>>): Promise<void> {
     const { clock, blockIntervalMs, blockQueueSize, restartDelayMs, ratePerSecond, listener } = this.#options
     for (const [streamId, receiver] of receivers) {
       const name = receiver.constructor.name
+      this.#names.set(streamId, name)
       const events: ReceiverEvents = {
         started: () => listener.receiverStarted({ streamId, name }),
         error: (message, error) => listener.receiverError({ streamId, name, message, error }),
@@ -50,7 +75,11 @@ export class ReceiverTracker implements ReceiverHost {
 
   async allocate(time: Time): Promise<ReadonlyMap<number, BlockGroups>> {
     const event = this.#tracker.allocation(time)
-    if (event !== null) this.#tracker.apply(event)
+    if (event !== null) {
+      // Logged first: after a crash the batch runs again with the same blocks.
+      await this.#log?.allocated(time, event.blocks)
+      this.#tracker.apply(event)
+    }
     return this.#tracker.blocksOf(time)
   }
 
@@ -65,31 +94,73 @@ export class ReceiverTracker implements ReceiverHost {
   async release(time: Time): Promise<void> {
     for (const block of this.#tracker.blocksBefore(time)) {
       this.#options.blocks.remove(block.id)
-      this.#memory.release(block.bytes)
+      this.#releaseMemory(block.id)
     }
     this.#tracker.apply({ type: 'batchesForgotten', time })
+    await this.#log?.forget(time)
+  }
+
+  processed(time: Time): void {
+    for (const logged of this.#log?.blocksOf(time) ?? []) {
+      const { id } = logged.block
+      if (!this.#inMemory.has(id)) continue
+      this.#options.blocks.put(id, inLog(logged, this.#log!.directory))
+      this.#releaseMemory(id)
+    }
+  }
+
+  #releaseMemory(id: string): void {
+    const bytes = this.#inMemory.get(id)
+    if (bytes === undefined) return
+    this.#inMemory.delete(id)
+    this.#memory.release(bytes)
   }
 
   async stop(): Promise<void> {
     this.#memory.lift()
     await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.shutdown()))
+    await this.#log?.stop()
   }
 
   #storeOf(streamId: number): BlockStore {
+    const report = (message: string, error: Error): void => {
+      const name = this.#names.get(streamId) ?? ''
+      this.#options.listener.receiverError({ streamId, name, message, error })
+    }
     return {
       storeRecords: (records) =>
-        this.#add(streamId, { type: 'records', records }, records.length, estimateBytes(records)),
-      storeBytes: ({ bytes, records }) => this.#add(streamId, { type: 'bytes', bytes }, records, bytes.byteLength),
+        this.#add(streamId, { type: 'records', records }, records.length, estimateBytes(records), report),
+      storeBytes: ({ bytes, records }) =>
+        this.#add(streamId, { type: 'bytes', bytes }, records, bytes.byteLength, report),
+      confirmed: (tail) => this.#log?.confirmed(streamId, tail),
+      unconfirmed: async () => (await this.#log?.unconfirmed(streamId)) ?? [],
     }
   }
 
-  async #add(streamId: number, content: BlockContent, records: number, bytes: number): Promise<void> {
+  async #add(
+    streamId: number,
+    content: KeptContent,
+    records: number,
+    bytes: number,
+    report: (message: string, error: Error) => void,
+  ): Promise<void> {
     const room = this.#memory.reserve(bytes)
     if (room !== null) await room
     const slot = Math.floor(this.#options.clock.now() / this.#options.blockIntervalMs)
     const id = `input-${streamId}-${this.#nextBlock++}`
     const block: BlockInfo = { id, streamId, records, bytes, slot, locations: [0] }
+    try {
+      await this.#log?.add(block, content, report)
+    } catch (error) {
+      this.#memory.release(bytes)
+      throw error
+    }
+    this.#inMemory.set(id, bytes)
     this.#options.blocks.put(block.id, content)
     this.#tracker.apply({ type: 'blockAdded', block })
   }
+}
+
+function inLog({ position, format }: LoggedBlock, directory: string): BlockContent {
+  return { type: 'logged', directory, position, format }
 }

@@ -1,0 +1,87 @@
+/** A partition of an RDD in a file of its own: saved state. `docs/checkpoint-format.md` describes it. */
+import { crc32 } from 'node:zlib'
+import { MillraceError } from '../errors.js'
+import { type DirectoryHandle, readFile, replaceFile } from './directory-handle.js'
+import { deserializeRecords, serializeRecords } from './record-serializer.js'
+
+const MAGIC = Buffer.from('MLRPART\x1a', 'latin1')
+const FORMAT_VERSION = 1
+/** Magic, version, records, chunks, checksum of these. */
+const HEADER_BYTES = 24
+/** Length and checksum before each chunk. */
+const CHUNK_HEADER_BYTES = 8
+/** Records of one chunk: serializing them takes about a millisecond, then the thread is free for others. */
+const CHUNK_RECORDS = 4096
+
+/** The name of a partition's file in its directory. */
+export function partitionFileName(partition: number): string {
+  return `part-${String(partition).padStart(5, '0')}`
+}
+
+/**
+ * Writes the records as the file of `partition`, on disk when it resolves to the bytes written; until then the file is not
+ * there or the old one. `pause` is called between chunks. Rejects with `NOT_SERIALIZABLE`, or the system's error.
+ */
+export async function writePartition(
+  directory: DirectoryHandle,
+  partition: number,
+  records: readonly unknown[],
+  pause: () => Promise<void>,
+): Promise<number> {
+  const chunks: Buffer[] = []
+  for (let from = 0; from < records.length; from += CHUNK_RECORDS) {
+    const bytes = serializeRecords(records.slice(from, from + CHUNK_RECORDS))
+    const header = Buffer.alloc(CHUNK_HEADER_BYTES)
+    header.writeUInt32LE(bytes.length, 0)
+    header.writeUInt32LE(crc32(bytes), 4)
+    chunks.push(header, bytes)
+    await pause()
+  }
+  const header = Buffer.alloc(HEADER_BYTES)
+  MAGIC.copy(header)
+  header.writeUInt32LE(FORMAT_VERSION, 8)
+  header.writeUInt32LE(records.length, 12)
+  header.writeUInt32LE(chunks.length / 2, 16)
+  header.writeUInt32LE(crc32(header.subarray(0, 20)), 20)
+  await replaceFile(directory, partitionFileName(partition), [header, ...chunks])
+  return chunks.reduce((sum, chunk) => sum + chunk.length, HEADER_BYTES)
+}
+
+/** The records of a partition's file, in chunks. Throws `CHECKPOINT_INVALID` for a file that is missing or damaged, `CHECKPOINT_VERSION` for another format. */
+export async function readPartition(directory: DirectoryHandle, partition: number): Promise<unknown[][]> {
+  const name = partitionFileName(partition)
+  const bytes = await readFile(directory, name).catch((cause: unknown) => {
+    throw damaged(directory, name, 'it cannot be read', cause)
+  })
+  if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC))
+    throw damaged(directory, name, 'its header is missing')
+  if (bytes.readUInt32LE(20) !== crc32(bytes.subarray(0, 20))) throw damaged(directory, name, 'its header is damaged')
+  const version = bytes.readUInt32LE(8)
+  if (version !== FORMAT_VERSION) {
+    throw new MillraceError(
+      'CHECKPOINT_VERSION',
+      `${directory.path}/${name} has format ${version}; this version of Millrace reads format ${FORMAT_VERSION}.`,
+      { details: { file: name, version } },
+    )
+  }
+  const chunks: unknown[][] = []
+  let offset = HEADER_BYTES
+  for (let chunk = bytes.readUInt32LE(16); chunk > 0; chunk--) {
+    const start = offset + CHUNK_HEADER_BYTES
+    if (start > bytes.length) throw damaged(directory, name, `it ends at byte ${bytes.length}`)
+    const content = bytes.subarray(start, start + bytes.readUInt32LE(offset))
+    if (crc32(content) !== bytes.readUInt32LE(offset + 4))
+      throw damaged(directory, name, `it is damaged at byte ${offset}`)
+    chunks.push(deserializeRecords(content))
+    offset = start + content.length
+  }
+  return chunks
+}
+
+function damaged(directory: DirectoryHandle, name: string, what: string, cause?: unknown): MillraceError {
+  return new MillraceError(
+    'CHECKPOINT_INVALID',
+    `The saved state in ${directory.path}/${name} cannot be used: ${what}. Restore the file from a copy, or start with an empty checkpoint directory.`,
+    { cause, details: { directory: directory.path, file: name } },
+  )
+}
