@@ -341,6 +341,19 @@ export const confKeys = {
     on: 'embedded',
     doc: 'received input that may wait to be processed in one executor; at the bound sources are not read, and nothing is dropped',
   },
+  'millrace.log.sync': {
+    kind: 'text',
+    default: 'always',
+    on: 'embedded',
+    doc: 'when received data is put on disk: always (before it is acknowledged), a duration (so often), or never (when the system does)',
+  },
+  'millrace.recovery.downtime': {
+    kind: 'text',
+    default: 'one',
+    choices: ['one', 'each'],
+    on: 'embedded',
+    doc: 'after a restart, one batch takes all that waits, or each missed batch time gets its batch, as in Spark',
+  },
   'millrace.batch.failurePolicy': {
     kind: 'text',
     default: 'stop',

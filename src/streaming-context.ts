@@ -12,10 +12,12 @@ import { unite } from './rdd/combination.js'
 import type { RDD } from './rdd/rdd.js'
 import { SparkContext } from './rdd/spark-context.js'
 import type { Receiver } from './receiver/receiver.js'
+import { Checkpoint } from './scheduler/checkpoint.js'
 import { JobGenerator } from './scheduler/job-generator.js'
 import { JobScheduler } from './scheduler/job-scheduler.js'
 import { ReceiverStates } from './scheduler/receiver-states.js'
 import { ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
+import type { SyncMode } from './storage/write-ahead-log.js'
 import { type Clock, type Duration, systemClock, type Time, toMilliseconds } from './time.js'
 
 export interface StreamingContextOptions {
@@ -81,6 +83,8 @@ export class StreamingContext {
   readonly #scheduler: JobScheduler
   readonly #log: Log
   #state: StreamingContextState = 'INITIALIZED'
+  #checkpointDirectory: string | null
+  #checkpoint: Checkpoint | null = null
   #completedBatches = 0
   #error: Error | null = null
   #stopping: Promise<StopResult> | null = null
@@ -103,6 +107,7 @@ export class StreamingContext {
       ...(options.master === undefined ? {} : { 'spark.master': options.master }),
     }
     this.conf = Conf.from(options.conf ?? {}, code, ...(parts.ambient ?? ambientLayers()))
+    this.#checkpointDirectory = this.conf.get('spark.streaming.checkpoint.directory')
     last = this
     this.#log = (parts.log ?? Log.fromEnvironment()).with({ app: options.appName })
     this.#engine = (parts.engine ?? scriptEngine)({
@@ -206,6 +211,44 @@ export class StreamingContext {
 
   // Settings
 
+  /**
+   * Sets the directory where the job keeps what it needs to go on after a crash: the log of received data, which batches are
+   * done, and state. A job that finds its checkpoint there goes on where the last run ended; null takes the setting back.
+   * Received data is acknowledged when it is in the log. Throws `CONTEXT_STARTED` after the start.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const ssc = new StreamingContext({ appName: 'meter', batchInterval: '1s' })
+   * ssc.checkpoint('/var/lib/meter')
+   * ```
+   */
+  checkpoint(directory: string | null): void {
+    this.graph.assertOpen()
+    this.#checkpointDirectory = directory
+  }
+
+  /**
+   * The context that `create` describes, going on from the checkpoint in `directory` when there is one. A checkpoint holds
+   * data, not code, so `create` is called in either case.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const ssc = await StreamingContext.getOrCreate('/var/lib/meter', () => {
+   *   const ssc = new StreamingContext({ appName: 'meter', batchInterval: '1s' })
+   *   ssc.queueStream([[1]]).print()
+   *   return ssc
+   * })
+   * ```
+   */
+  static async getOrCreate(
+    directory: string,
+    create: () => StreamingContext | Promise<StreamingContext>,
+  ): Promise<StreamingContext> {
+    const ssc = await create()
+    ssc.checkpoint(directory)
+    return ssc
+  }
+
   /** Every stream keeps its RDDs for at least `duration`, for `slice` and for looking back. */
   remember(duration: Duration): void {
     this.graph.rememberMs = toMilliseconds(duration)
@@ -256,7 +299,8 @@ export class StreamingContext {
       this.#state = 'ACTIVE'
       active = this
       this.graph.close('starting')
-      this.#generator.start()
+      this.#checkpoint = await this.#openCheckpoint()
+      await this.#generator.start(this.#checkpoint, this.conf.get('millrace.recovery.downtime'))
       await this.#engine.receivers.start(this.#receivers)
       this.#bus.post('onStreamingStarted', { time: this.#engine.clock.now() })
     } catch (error) {
@@ -319,11 +363,33 @@ export class StreamingContext {
         await (dropped ?? this.#scheduler.finished())
       }
       await this.#engine.close()
+      await this.#checkpoint?.close()
     } finally {
       if (active === this) active = null
       this.#terminate()
     }
     return { graceful: graceful && this.#error === null, completedBatches: this.#completedBatches }
+  }
+
+  async #openCheckpoint(): Promise<Checkpoint | null> {
+    const directory = this.#checkpointDirectory
+    if (directory === null) {
+      if (!this.conf.get('spark.streaming.receiver.writeAheadLog.enable')) return null
+      throw new MillraceError(
+        'CHECKPOINT_DIRECTORY_REQUIRED',
+        'spark.streaming.receiver.writeAheadLog.enable needs a directory for the log: call ssc.checkpoint(directory) or set spark.streaming.checkpoint.directory.',
+      )
+    }
+    if (this.#engine.useJournal === undefined) return null
+    const checkpoint = await Checkpoint.open({
+      directory,
+      sync: syncMode(this.conf.get('millrace.log.sync')),
+      job: this.sparkContext.appName,
+      batchMs: this.batchInterval,
+      onError: (message, error) => this.#log.error(message, { error }),
+    })
+    this.#engine.useJournal(checkpoint.journal)
+    return checkpoint
   }
 
   #fail(time: Time, error: Error): void {
@@ -332,6 +398,10 @@ export class StreamingContext {
     // Not awaited here: the stop waits for the batch that is reporting this.
     void this.stop()
   }
+}
+
+function syncMode(text: string): SyncMode {
+  return text === 'always' || text === 'never' ? text : { intervalMs: toMilliseconds(text) }
 }
 
 function isArray<T>(entry: RDD<T> | readonly T[]): entry is readonly T[] {

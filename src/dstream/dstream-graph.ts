@@ -101,12 +101,28 @@ export class DStreamGraph {
 
   /** The jobs of the batch of `time`, one for each output that has an RDD then, in the order the outputs were registered. */
   generateJobs(time: Time, blocks: BatchBlocks): Job[] {
-    for (const input of this.inputs) input.takeBatch(time, blocks)
+    this.takeInputs(time, blocks)
     return this.outputs.flatMap((output, outputId) => {
       const rdd = output.node.rddAt(time)
       if (rdd === null) return []
       return [{ time, outputId, name: output.name, run: async () => output.run(rdd, time) }]
     })
+  }
+
+  /** Gives the inputs the batch of `time`, for later batches that look back at it. */
+  takeInputs(time: Time, blocks: BatchBlocks): void {
+    for (const input of this.inputs) input.takeBatch(time, blocks)
+  }
+
+  /** Leaves out the batches after `last` and before `next`: state stays as it was, and the batch of `next` finds it where it looks. */
+  carryState(last: Time, next: Time): void {
+    for (const node of this.nodes) {
+      if (node.checkpointMs === null) continue
+      const latest = (before: Time): Time => before - ((before - this.zeroTime) % node.slideMs)
+      // What was completed after the state was saved is computed again first, from its input.
+      node.rddAt(latest(last))
+      node.carry(last, latest(next - 1))
+    }
   }
 
   /** Drops what no later batch needs, once the batch of `time` is done. */

@@ -196,6 +196,8 @@ export class GeneratedNode extends StreamNode implements InputNode {
   }
 
   takeBatch(time: Time): void {
+    // A batch that is recovered twice must not take twice what a function gives once.
+    if (this.generated.has(time)) return
     const rdd = this.#next(time)
     if (rdd !== null) this.keep(time, rdd)
   }

@@ -103,7 +103,7 @@ export class Checkpoint {
   }
 
   /** Every output of the batch of `time` is done. State that is due is saved in the background. */
-  async completed(time: Time, graph: DStreamGraph, runner: JobRunner): Promise<void> {
+  async completed(time: Time, graph: DStreamGraph): Promise<void> {
     await this.journal.record({ type: 'batchCompleted', time })
     for (const node of graph.nodes) {
       if (!hasState(node) || (time - graph.zeroTime) % node.checkpointMs! !== 0 || this.#queued.has(node)) continue
@@ -112,7 +112,7 @@ export class Checkpoint {
       this.#queued.add(node)
       this.#saving = this.#saving.then(async () => {
         try {
-          await this.#save(node.id, time, rdd, runner)
+          await this.#save(node.id, time, rdd, graph.context.runner)
         } catch (error) {
           this.#options.onError(`The state of ${node.id} could not be saved`, toError(error))
         } finally {

@@ -2,6 +2,7 @@
 import type { DStreamGraph, Job } from '../dstream/dstream-graph.js'
 import type { BatchClock, BlockGroups, ReceiverHost } from '../engine/engine.js'
 import type { Time } from '../time.js'
+import type { Checkpoint } from './checkpoint.js'
 import type { StreamInputInfo } from './streaming-listener.js'
 
 /** The jobs of one batch and what came in for it. */
@@ -10,6 +11,9 @@ export interface JobSet {
   readonly jobs: readonly Job[]
   readonly inputs: readonly StreamInputInfo[]
 }
+
+/** What becomes of the batch times at which no process ran: one batch takes all that waits, or each time gets its batch, as in Spark. */
+export type Downtime = 'one' | 'each'
 
 export interface JobGeneratorOptions {
   readonly graph: DStreamGraph
@@ -24,18 +28,28 @@ export class JobGenerator {
   readonly #options: JobGeneratorOptions
   /** Batches that are not done: their blocks are still needed, whatever later batches finish before them. */
   readonly #pending = new Set<Time>()
+  #checkpoint: Checkpoint | null = null
+  #isStopped = false
 
   constructor(options: JobGeneratorOptions) {
     this.#options = options
   }
 
-  /** Starts the clock; the first batch is at the next multiple of the batch interval after now. Returns the zero time, one interval earlier. */
-  start(): Time {
+  /**
+   * Starts the clock; the first batch is at the next multiple of the batch interval after now. With a checkpoint of an earlier
+   * run, first its batches: those begun and not finished run again with the same blocks, the times nobody was there follow
+   * `downtime`.
+   */
+  async start(checkpoint: Checkpoint | null, downtime: Downtime): Promise<void> {
     const { graph, clock } = this.#options
-    const firstTime = (Math.floor(clock.now() / graph.batchMs) + 1) * graph.batchMs
-    graph.start(firstTime - graph.batchMs)
+    const next = (Math.floor(clock.now() / graph.batchMs) + 1) * graph.batchMs
+    const zeroTime = checkpoint?.zeroTime ?? next - graph.batchMs
+    graph.start(zeroTime)
+    this.#checkpoint = checkpoint
+    const firstTime = checkpoint === null ? next : await this.#recover(checkpoint, next, downtime)
+    await checkpoint?.started(zeroTime, clock.now())
+    if (this.#isStopped) return
     clock.start(firstTime, graph.batchMs, (time) => this.#generate(time))
-    return firstTime - graph.batchMs
   }
 
   /**
@@ -44,18 +58,55 @@ export class JobGenerator {
    */
   async stop(finish: boolean): Promise<void> {
     const { graph, clock, receivers } = this.#options
+    this.#isStopped = true
     const lastTime = await clock.stop()
     if (finish && receivers.hasUnallocatedBlocks) await this.#generate((lastTime ?? graph.zeroTime) + graph.batchMs)
   }
 
   /** The batch of `time` is done: forget what nobody needs any more. */
   async completed(time: Time): Promise<void> {
+    const { graph } = this.#options
+    await this.#checkpoint?.completed(time, graph)
+    await this.#forget(time)
+  }
+
+  /** The batch of `time` failed and is left out. */
+  async skipped(time: Time, error: Error): Promise<void> {
+    await this.#checkpoint?.skipped(time, error)
+    await this.#forget(time)
+  }
+
+  async #forget(time: Time): Promise<void> {
     const { graph, receivers } = this.#options
+    receivers.processed?.(time)
     this.#pending.delete(time)
     const done = Math.min(time, ...[...this.#pending].map((pending) => pending - graph.batchMs))
     graph.forget(done)
     // An input that only its own batch reads is let go with that batch; windows over it make it stay.
-    await receivers.release(done - graph.inputRememberMs + graph.batchMs + 1)
+    const kept = this.#checkpoint?.keepFrom(graph, done) ?? done
+    await receivers.release(kept - graph.inputRememberMs + graph.batchMs + 1)
+  }
+
+  /** Brings the graph to where the earlier run ended; returns the time of the first new batch. */
+  async #recover(checkpoint: Checkpoint, next: Time, downtime: Downtime): Promise<Time> {
+    const { graph, receivers } = this.#options
+    const { state } = checkpoint.journal
+    checkpoint.restoreState(graph)
+    for (const [time, { status }] of [...state.batches]) {
+      if (status === 'pending') await this.#generate(time)
+      else graph.takeInputs(time, await receivers.allocate(time))
+    }
+    const last = state.lastAllocated
+    if (last === null) return next
+    const firstTime = Math.max(next, last + graph.batchMs)
+    if (downtime === 'each') {
+      for (let time = last + graph.batchMs; time < firstTime && !this.#isStopped; time += graph.batchMs) {
+        await this.#generate(time)
+      }
+    } else {
+      graph.carryState(last, firstTime)
+    }
+    return firstTime
   }
 
   async #generate(time: Time): Promise<void> {

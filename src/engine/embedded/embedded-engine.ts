@@ -30,15 +30,14 @@ export class EmbeddedEngine implements Engine {
   readonly clock: BatchClock
   readonly receivers: ReceiverHost
   readonly runner: JobRunner
+  readonly #executor: Executor
   readonly #tracker: ReceiverTracker
 
   constructor(options: EmbeddedEngineOptions) {
     const blocks = new BlockManager()
     this.clock = new TimerClock(options.clock)
-    this.runner = new DagScheduler(
-      new LocalTaskScheduler(new Executor(0, blocks, options.receivers)),
-      options.parallelism,
-    )
+    this.#executor = new Executor(0, blocks, options.receivers)
+    this.runner = new DagScheduler(new LocalTaskScheduler(this.#executor), options.parallelism)
     this.#tracker = new ReceiverTracker({ ...options, blocks })
     this.receivers = this.#tracker
   }
@@ -47,5 +46,7 @@ export class EmbeddedEngine implements Engine {
     this.#tracker.useJournal(journal)
   }
 
-  async close(): Promise<void> {}
+  close(): Promise<void> {
+    return this.#executor.close()
+  }
 }

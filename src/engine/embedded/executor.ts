@@ -47,6 +47,11 @@ export class Executor implements TaskInputs {
     }
   }
 
+  /** Closes the files of logs it read from. */
+  close(): Promise<void> {
+    return this.#logged.close()
+  }
+
   forgetShuffle(shuffleId: number): void {
     this.#shuffles.delete(shuffleId)
   }
