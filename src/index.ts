@@ -21,6 +21,7 @@ export type {
 } from './mqtt/mqtt-options.js'
 export type { MqttMessageProperties } from './mqtt/mqtt-properties.js'
 export { MqttReceiver } from './mqtt/mqtt-receiver.js'
+export { type MqttSinkOptions, mqttSink } from './mqtt/mqtt-sink.js'
 export { MqttStringReceiver } from './mqtt/mqtt-string-receiver.js'
 export type { Item, Pair } from './rdd/pair.js'
 export { HashPartitioner } from './rdd/partitioner.js'

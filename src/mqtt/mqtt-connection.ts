@@ -32,14 +32,21 @@ export interface ConnectionUser {
   accepted(accepted: Accepted, stream: TapStream): void
   /** Filters to subscribe on this connection, empty for none. */
   subscriptions(accepted: Accepted): readonly Subscription[]
-  /** The subscriptions are granted (also called when there were none to ask for). */
-  ready(): void
+  /** The subscriptions are granted (also called when there were none to ask for). `limits` are what the broker takes. */
+  ready(limits: BrokerLimits): void
   /** The connection accepted before is gone. */
   lost(): void
   /** An attempt or a connection failed; it is tried again after `retryInMs`. */
   failed(error: MillraceError, attempt: number, retryInMs: number): void
   /** Nothing more will be tried. */
   fatal(error: MillraceError): void
+}
+
+/** What the broker said it takes; its defaults where it said nothing. */
+export interface BrokerLimits {
+  /** Messages of QoS 1 and 2 it takes before it has answered one. */
+  readonly receiveMaximum: number
+  readonly maximumPacketSize: number
 }
 
 export interface Subscription {
@@ -197,8 +204,12 @@ export class MqttConnection {
       const client = createClient(stream, this.#clientOptions(version))
       this.#client = client
       const keepalive = this.#keepAlive(client, stream, fail)
-      client.on('connect', () => {
-        if (accepted !== null) this.#subscribe(client, version, this.#user.subscriptions(accepted), fail)
+      client.on('connect', ({ properties }) => {
+        const limits = {
+          receiveMaximum: properties?.receiveMaximum ?? 65_535,
+          maximumPacketSize: properties?.maximumPacketSize ?? Number.MAX_SAFE_INTEGER,
+        }
+        if (accepted !== null) this.#subscribe(client, version, this.#user.subscriptions(accepted), limits, fail)
       })
       client.on('disconnect', (packet) => {
         const code = packet.reasonCode ?? 0
@@ -236,17 +247,18 @@ export class MqttConnection {
     client: MqttClient,
     version: 4 | 5,
     wanted: readonly Subscription[],
+    limits: BrokerLimits,
     fail: (error: MillraceError) => void,
   ): void {
     if (wanted.length === 0) {
-      this.#user.ready()
+      this.#user.ready(limits)
       return
     }
     const map = Object.fromEntries(
       wanted.map((one) => [one.filter, version === 5 ? { qos: one.qos, rh: one.retainHandling } : { qos: one.qos }]),
     )
     client.subscribe(map, (error, _granted, packet) => {
-      if (error === null) return this.#user.ready()
+      if (error === null) return this.#user.ready(limits)
       const codes = (packet?.granted ?? []) as number[]
       const refused = wanted.flatMap((one, i) =>
         (codes[i] ?? 0) >= 0x80 ? [`${one.filter}: ${reasonText(codes[i]!, 5)}`] : [],
@@ -274,12 +286,11 @@ export class MqttConnection {
   #keepAlive(client: MqttClient, stream: TapStream, fail: (error: MillraceError) => void): NodeJS.Timeout {
     const everyMs = Math.max(200, (this.#options.keepaliveSeconds * 1000) / 3)
     let expectedAt = Date.now() + everyMs
-    return setInterval(() => {
+    const timer = setInterval(() => {
       const now = Date.now()
       const isLate = now - expectedAt > everyMs
       expectedAt = now + everyMs
       if (!client.connected) return
-      client.reschedulePing(true)
       stream.writePackets(PINGREQ)
       // After a blocked thread the broker's bytes may lie unread in the socket: look again next time.
       if (isLate || stream.holds !== 0) stream.lastReadAt = now
@@ -292,6 +303,7 @@ export class MqttConnection {
         )
       }
     }, everyMs)
+    return timer.unref()
   }
 
   #clientOptions(version: 4 | 5): IClientOptions {
@@ -317,6 +329,7 @@ export class MqttConnection {
       reconnectPeriod: 0,
       resubscribe: false,
       log: () => {},
+      timerVariant: noTimer,
       ...(username === null ? {} : { username }),
       ...(password === null ? {} : { password }),
       ...(will === null
@@ -368,6 +381,9 @@ export class MqttConnection {
     })
   }
 }
+
+/** Keeps MQTT.js from pinging: it would take only its own pings for signs of life, and they may wait behind messages we hold. */
+const noTimer = { set: () => 1, clear: () => {} }
 
 const PINGREQ = Buffer.from([0xc0, 0x00])
 

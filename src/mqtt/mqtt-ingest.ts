@@ -66,6 +66,7 @@ interface PendingBlock {
 /** Above this brokers without a window of their own begin to use packet ids twice. */
 const MAX_UNACKNOWLEDGED = 60_000
 const SMALL_READ_BYTES = 32 * 1024
+const COALESCED_BYTES = 64 * 1024
 const RATE_TICK_MS = 10
 const MEASURE_MS = 50
 const STOP_MS = 5000
@@ -97,7 +98,9 @@ export class MqttIngest implements ConnectionUser {
   #coalesceTimer: NodeJS.Timeout | null = null
   #measuredFrom = 0
   #measuredMessages = 0
-  #messagesPerSecond = 0
+  #measuredBytes = 0
+  #messagesPerMs = 0
+  #bytesPerMs = 0
   #connections = 0
   #sessionsLost = 0
   #messages = 0
@@ -404,19 +407,27 @@ export class MqttIngest implements ConnectionUser {
     }, RATE_TICK_MS)
   }
 
-  /** After a small read, while many messages come, waits a little for more: a read of a hundred costs hardly more than a read of one. */
+  /**
+   * After a small read, while many messages come, waits a little for more: a read of a hundred costs hardly more than a read of one. Never
+   * so long that the socket's buffer could fill and the broker would have to wait too.
+   */
   #coalesce(length: number, messages: number, now: number): void {
     this.#measuredMessages += messages
+    this.#measuredBytes += length
     const elapsedMs = now - this.#measuredFrom
     if (elapsedMs >= MEASURE_MS) {
-      this.#messagesPerSecond = (this.#measuredMessages * 1000) / elapsedMs
+      this.#messagesPerMs = this.#measuredMessages / elapsedMs
+      this.#bytesPerMs = this.#measuredBytes / elapsedMs
       this.#measuredFrom = now
       this.#measuredMessages = 0
+      this.#measuredBytes = 0
     }
     const stream = this.#stream
     if (stream === null || messages === 0 || length >= SMALL_READ_BYTES || this.#coalesceTimer !== null) return
-    if (this.#options.coalesceMs === 0 || this.#messagesPerSecond < 2000 || this.#window.limit !== null) return
-    const waitMs = this.#messagesPerSecond < 20_000 ? Math.min(2, this.#options.coalesceMs) : this.#options.coalesceMs
+    if (this.#messagesPerMs < 2 || this.#window.limit !== null) return
+    const longestMs = this.#messagesPerMs < 20 ? Math.min(2, this.#options.coalesceMs) : this.#options.coalesceMs
+    const waitMs = Math.floor(Math.min(longestMs, COALESCED_BYTES / this.#bytesPerMs))
+    if (waitMs < 1) return
     stream.hold(Hold.COALESCE)
     this.#coalesceTimer = setTimeout(() => {
       this.#coalesceTimer = null

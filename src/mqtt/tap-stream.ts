@@ -73,6 +73,15 @@ export class TapStream extends Duplex {
     return this.#socket.writableLength
   }
 
+  /** Lets the process end although the connection is open, where the transport can; `ref` takes it back. */
+  unref(): void {
+    ;(this.#socket as Partial<Socket>).unref?.()
+  }
+
+  ref(): void {
+    ;(this.#socket as Partial<Socket>).ref?.()
+  }
+
   /** Calls back when everything written so far has left this process. */
   whenWritten(done: () => void): void {
     if (!this.destroyed) this.#socket.once('drain', done)

@@ -29,6 +29,8 @@ export interface MosquittoOptions {
   readonly config?: readonly string[]
   /** False: the listener lines are all in `config` and use `%port%`. */
   readonly listener?: boolean
+  /** Files to write into the data directory first, by name. */
+  readonly files?: Readonly<Record<string, string>>
   /** Keep sessions and queues in the data directory. */
   readonly persistence?: boolean
 }
@@ -60,6 +62,7 @@ export class Mosquitto {
       'user root',
       ...(options.config ?? []),
     ].map((line) => line.replaceAll('%dir%', directory).replaceAll('%port%', String(port)))
+    for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(join(directory, name), text)
     await writeFile(join(directory, 'mosquitto.conf'), `${lines.join('\n')}\n`)
     const broker = new Mosquitto(port, directory)
     await broker.restart()
