@@ -354,6 +354,19 @@ export const confKeys = {
     on: 'embedded',
     doc: 'after a restart, one batch takes all that waits, or each missed batch time gets its batch, as in Spark',
   },
+  'millrace.node': {
+    kind: 'text',
+    default: 'node',
+    on: 'spark',
+    doc: 'the Node that runs beside the executors: a name on their PATH, or a path',
+  },
+  'millrace.nodeOptions': {
+    kind: 'text',
+    default: null,
+    on: 'spark',
+    doc: 'options of the Node processes beside the executors, such as --max-old-space-size=512',
+  },
+
   'millrace.batch.failurePolicy': {
     kind: 'text',
     default: 'stop',

@@ -14,6 +14,8 @@ export interface EngineSetup {
   /** Filled while the graph is described; complete when the context starts. */
   readonly receivers: ReadonlyMap<number, Receiver<unknown>>
   readonly listener: ReceiverListener
+  /** To be called when the engine cannot go on, for a reason no call can report. */
+  readonly onFailure: (error: Error) => void
 }
 
 /** The engine for a context that a script makes itself: `local`, since no other thread or process could load its graph. */

@@ -116,6 +116,7 @@ export class StreamingContext {
       clock: parts.clock ?? systemClock,
       receivers: this.#receivers,
       listener: new ReceiverStates(this.#bus, this.#log, () => this.#engine.clock.now()),
+      onFailure: (error) => this.#stopWith(error),
     })
     this.sparkContext = new SparkContext(options.appName, this.#engine.runner)
     this.graph = new DStreamGraph(this.sparkContext, this.batchInterval)
@@ -131,6 +132,7 @@ export class StreamingContext {
       onCompleted: async (time) => {
         this.#completedBatches++
         await this.#generator.completed(time)
+        this.#engine.batchFinished?.(time, null)
         // Not awaited: the stop waits for the batch that is being completed.
         if (this.#completedBatches === this.conf.get('millrace.batches')) void this.stop()
       },
@@ -358,7 +360,7 @@ export class StreamingContext {
       if (wasActive) {
         // At once, or batches that wait would start while the receivers stop.
         const dropped = graceful ? null : this.#scheduler.stop()
-        await this.#engine.receivers.stop()
+        await this.#engine.receivers.stop(graceful)
         await this.#generator.stop(graceful)
         await (dropped ?? this.#scheduler.finished())
       }
@@ -394,6 +396,11 @@ export class StreamingContext {
 
   #fail(time: Time, error: Error): void {
     this.#log.error('Batch failed; stopping', { batch: time, error })
+    this.#engine.batchFinished?.(time, error)
+    this.#stopWith(error)
+  }
+
+  #stopWith(error: Error): void {
     this.#error ??= error
     // Not awaited here: the stop waits for the batch that is reporting this.
     void this.stop()

@@ -14,6 +14,8 @@ export interface Engine {
    * before the receivers start. Absent on an engine that keeps received data safe by itself.
    */
   useJournal?(journal: Journal): void
+  /** The batch of `time` is over: all its jobs are done, or one failed. Called once for every tick. */
+  batchFinished?(time: Time, error: Error | null): void
   /** Ends every thread, process and connection of the engine. */
   close(): Promise<void>
 }
@@ -46,8 +48,8 @@ export interface ReceiverHost {
   processed?(time: Time): void
   /** Forgets the blocks of every batch before `time`. */
   release(time: Time): Promise<void>
-  /** Stops the receivers; resolves when their last blocks are stored and known here. */
-  stop(): Promise<void>
+  /** Stops the receivers; resolves when their last blocks are stored and known here. Not `gracefully`, nobody will ask for these. */
+  stop(gracefully: boolean): Promise<void>
 }
 
 /** The blocks of one stream in one batch: one array a partition. */

@@ -6,11 +6,11 @@ import { BlockManager } from '../../storage/block-manager.js'
 import type { Journal } from '../../storage/journal.js'
 import type { Clock } from '../../time.js'
 import type { BatchClock, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
+import { TimerClock } from '../timer-clock.js'
 import { DagScheduler } from './dag-scheduler.js'
 import { Executor } from './executor.js'
 import { LocalTaskScheduler } from './local-task-scheduler.js'
 import { ReceiverTracker } from './receiver-tracker.js'
-import { TimerClock } from './timer-clock.js'
 
 export interface EmbeddedEngineOptions {
   readonly clock: Clock

@@ -65,7 +65,7 @@ final class NodeProcess implements AutoCloseable {
     }
     return "Node (" + settings.node + ") ended before it was ready" + (code == null ? "" : ", with exit code " + code)
         + ". Its own words are in this process's standard error. If Node is not on the PATH of the workers,"
-        + " set spark.millrace.node to its path, or ship it with spark.archives.";
+        + " set millrace.node to its path, or ship it with spark.archives.";
   }
 
   boolean isAlive() {

@@ -103,10 +103,12 @@ final class NodeReceiver extends Receiver<byte[]> {
           reportError(Values.toText(fields.get(0)), new NodeFailure(Values.toText(fields.get(1)), Values.toText(fields.get(2))));
         }
         case Frame.RECEIVER_STOP -> {
-          List<Object> fields = Values.decode(frame.body);
-          closing = true;
           from.close();
-          NodeReceiver.this.stop(Values.toText(fields.get(0)));
+          // While Spark stops this receiver it holds a lock that `stop` wants too; and there is nothing left to stop.
+          if (!closing) {
+            closing = true;
+            NodeReceiver.this.stop(Values.toText(Values.decode(frame.body).get(0)));
+          }
         }
         default -> throw new IOException("A receiver does not send frames of type " + frame.type + ".");
       }

@@ -69,7 +69,7 @@ final class NodeTask {
     }
     return new NodeFailure("The Node worker (pid " + worker.pid() + ") ended in the middle of a task"
         + (code == null ? "" : ", with exit code " + code) + (cause == null ? "" : ": " + cause.getMessage())
-        + ". If it ran out of memory, raise --max-old-space-size in spark.millrace.nodeOptions and spark.executor.memoryOverhead.", null);
+        + ". If it ran out of memory, raise --max-old-space-size in millrace.nodeOptions and spark.executor.memoryOverhead.", null);
   }
 
   private final class Output implements Iterator<byte[]> {

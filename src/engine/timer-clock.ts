@@ -1,6 +1,6 @@
-/** The batch clock of the embedded engine: a recurring timer on a clock that is passed in. Spark's RecurringTimer, its catching up included. */
-import type { Clock, Time } from '../../time.js'
-import type { BatchClock } from '../engine.js'
+/** A batch clock over a clock that is passed in: a recurring timer. Spark's RecurringTimer, its catching up included. */
+import type { Clock, Time } from '../time.js'
+import type { BatchClock } from './engine.js'
 
 export class TimerClock implements BatchClock {
   readonly #clock: Clock

@@ -1,0 +1,151 @@
+/** The Node process of a receiver beside a Spark executor: runs the receiver, sends its blocks, and hears when they are stored. */
+import { errorToData, MillraceError } from '../../errors.js'
+import type { ReceivedBytes, Receiver } from '../../receiver/receiver.js'
+import { type BlockStore, ReceiverSupervisor } from '../../receiver/receiver-supervisor.js'
+import { systemClock } from '../../time.js'
+import { decodeValues } from './frames.js'
+import type { JavaLink } from './java-link.js'
+import { Frame } from './protocol.js'
+import { bytesBlock, recordsBlock } from './received-block.js'
+
+/** Blocks of bytes are put together for this long, or up to this size: each block of Spark's costs a few calls to the driver. */
+const GATHER_MS = 10
+const GATHER_BYTES = 1 << 20
+
+export interface ReceiverSettings {
+  readonly blockIntervalMs: number
+  readonly blockQueueSize: number
+  readonly restartDelayMs: number
+  /** The most records a second (`spark.streaming.receiver.maxRate`), or null. */
+  readonly ratePerSecond: number | null
+}
+
+/** Serves one receiver until Java says stop. `receivers` are those of the job's graph, in order. */
+export function serveReceiver(
+  link: JavaLink,
+  receivers: ReadonlyMap<number, Receiver<unknown>>,
+  settings: ReceiverSettings,
+): void {
+  const store = new JavaStore(link)
+  let supervisor: ReceiverSupervisor | null = null
+
+  const start = (index: number): void => {
+    const [streamId, receiver] = [...receivers][index]!
+    supervisor = new ReceiverSupervisor(receiver, {
+      ...settings,
+      streamId,
+      clock: systemClock,
+      store,
+      events: {
+        started: () => link.send(Frame.RECEIVER_STARTED, []),
+        error: (message, error) => report(link, message, error),
+        stopped: (message, error) => {
+          if (error !== null) report(link, message, error)
+          void finish(message)
+        },
+      },
+    })
+    void supervisor.start()
+  }
+  const finish = async (message: string): Promise<void> => {
+    await store.settled()
+    link.send(Frame.RECEIVER_STOP, [message])
+    await link.flushed()
+    process.exit(0)
+  }
+
+  link.listen((type, body) => {
+    switch (type) {
+      case Frame.RECEIVER_START:
+        start(decodeValues(body)[0] as number)
+        return
+      case Frame.STORED:
+        store.stored(decodeValues(body)[0] as number, null)
+        return
+      case Frame.NOT_STORED: {
+        const [number, why] = decodeValues(body) as [number, string]
+        store.stored(number, new MillraceError('BLOCK_NOT_STORED', `Spark did not store the block: ${why}`))
+        return
+      }
+      case Frame.RATE:
+        supervisor?.setRate(decodeValues(body)[0] as number | null)
+        return
+      case Frame.RECEIVER_STOP:
+        void supervisor?.shutdown()
+    }
+  })
+}
+
+function report(link: JavaLink, message: string, error: Error): void {
+  link.send(Frame.REPORT, [message, error.stack ?? error.message, JSON.stringify(errorToData(error))])
+}
+
+interface Waiting {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+/** Sends blocks to Java in the order they came; each promise resolves when Spark has stored its block. */
+class JavaStore implements BlockStore {
+  readonly #link: JavaLink
+  readonly #waiting = new Map<number, readonly Waiting[]>()
+  #last = 0
+  #gathered: { parts: Uint8Array[]; records: number; bytes: number; waiting: Waiting[] } | null = null
+  #timer: NodeJS.Timeout | null = null
+  #settled: (() => void)[] = []
+
+  constructor(link: JavaLink) {
+    this.#link = link
+  }
+
+  storeRecords(records: readonly unknown[]): Promise<void> {
+    this.#flush()
+    return new Promise((resolve, reject) => {
+      this.#send(recordsBlock(records), records.length, [{ resolve, reject }])
+    })
+  }
+
+  storeBytes({ bytes, records }: ReceivedBytes): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#gathered ??= { parts: [], records: 0, bytes: 0, waiting: [] }
+      const gathered = this.#gathered
+      gathered.parts.push(bytes)
+      gathered.records += records
+      gathered.bytes += bytes.byteLength
+      gathered.waiting.push({ resolve, reject })
+      if (gathered.bytes >= GATHER_BYTES) this.#flush()
+      else this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS)
+    })
+  }
+
+  /** Java has stored block `number`, or says why it has not. */
+  stored(number: number, error: Error | null): void {
+    const waiting = this.#waiting.get(number) ?? []
+    this.#waiting.delete(number)
+    for (const { resolve, reject } of waiting) {
+      if (error === null) resolve()
+      else reject(error)
+    }
+    if (this.#waiting.size === 0) for (const settled of this.#settled.splice(0)) settled()
+  }
+
+  /** Resolves when no block waits for Java. */
+  settled(): Promise<void> {
+    this.#flush()
+    return this.#waiting.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#settled.push(resolve))
+  }
+
+  #flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+    const gathered = this.#gathered
+    this.#gathered = null
+    if (gathered !== null) this.#send(bytesBlock(gathered.parts), gathered.records, gathered.waiting)
+  }
+
+  #send(block: Buffer, records: number, waiting: readonly Waiting[]): void {
+    const number = ++this.#last
+    this.#waiting.set(number, waiting)
+    this.#link.sendBytes(Frame.BLOCK, block, number, records)
+  }
+}

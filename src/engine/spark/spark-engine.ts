@@ -1,0 +1,208 @@
+/**
+ * The engine on Apache Spark: its batch clock is Spark's, its receivers run beside Spark's executors, its jobs are Spark jobs.
+ *
+ *   Spark ticks → BATCH(t) → blocks of t are known → the graph makes its jobs → each runs on Spark's thread of t → BATCH_DONE(t)
+ */
+import type { Conf } from '../../conf.js'
+import { errorToData, MillraceError } from '../../errors.js'
+import type { JobRunner } from '../../rdd/job-runner.js'
+import type { BlockInfo } from '../../rdd/lineage.js'
+import type { Receiver } from '../../receiver/receiver.js'
+import { type Clock, systemClock, type Time } from '../../time.js'
+import type { BatchClock, BlockGroups, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
+import { TimerClock } from '../timer-clock.js'
+import type { BatchAnnouncement } from './bridge-connection.js'
+import type { SparkEvent } from './protocol.js'
+import { SparkPlanner, sparkBlockId, storageLevelValue } from './spark-planner.js'
+import { SparkRunner } from './spark-runner.js'
+import type { SparkSession } from './spark-session.js'
+
+export interface SparkEngineOptions {
+  readonly clock: Clock
+  readonly conf: Conf
+  readonly receivers: ReadonlyMap<number, Receiver<unknown>>
+  readonly listener: ReceiverListener
+  readonly onFailure: (error: Error) => void
+  /** What the engine must know of the job's graph, once it is complete. */
+  readonly graph: () => { readonly shape: readonly string[]; readonly rememberMs: number }
+}
+
+type Tick = (time: Time) => Promise<void>
+
+export class SparkEngine implements Engine {
+  readonly clock: BatchClock
+  readonly receivers: ReceiverHost
+  readonly runner: JobRunner
+  readonly #session: SparkSession
+  readonly #options: SparkEngineOptions
+  readonly #planner: SparkPlanner
+  /** Batches Spark waits for. */
+  readonly #open = new Set<Time>()
+  readonly #announced = new Map<Time, BatchAnnouncement>()
+  #closing = false
+
+  constructor(session: SparkSession, options: SparkEngineOptions) {
+    this.#session = session
+    this.#options = options
+    this.#planner = new SparkPlanner(() => options.graph().shape)
+    const parallelism = options.conf.get('spark.default.parallelism') ?? session.defaultParallelism
+    this.runner = new SparkRunner(session.connection, this.#planner, this.#open, parallelism)
+    const ticks = new SparkTicks((time) => this.batchFinished(time, stopped()))
+    // A clock that a test turns by hand cannot be Spark's: the batches are then made here, their jobs run on Spark all the same.
+    this.clock = options.clock === systemClock ? ticks : new TimerClock(options.clock)
+    this.receivers = this.#receiverHost(ticks)
+    session.connection.on('batch', (batch) => {
+      this.#open.add(batch.time)
+      this.#announced.set(batch.time, batch)
+      ticks.tick(batch.time)
+    })
+    session.connection.on('spark', (event) => this.#heard(event))
+    session.connection.once('closed', (error) => {
+      if (!this.#closing && error !== null) options.onFailure(error)
+    })
+  }
+
+  batchFinished(time: Time, error: Error | null): void {
+    if (!this.#open.delete(time)) return
+    const failure = error === null ? null : { text: error.message, data: errorToData(error) }
+    this.#session.connection.finishBatch(time, failure)
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    await this.#session.close()
+  }
+
+  #receiverHost(ticks: SparkTicks): ReceiverHost {
+    const { connection } = this.#session
+    return {
+      start: async (receivers) => {
+        if (this.clock !== ticks) {
+          if (receivers.size === 0) return
+          throw new MillraceError('UNSUPPORTED', 'Receivers on Spark need the clock of the machine, not a manual one.')
+        }
+        const placed = [...receivers.values()].map(
+          (receiver) => [receiver.preferredLocation ?? null, storageLevelValue(receiver.storageLevel)] as const,
+        )
+        const remember = Math.max(this.#options.graph().rememberMs, ticks.intervalMs)
+        await connection.call([['streaming', ticks.intervalMs, remember, null, placed], ['start']])
+        ticks.isRunning = true
+      },
+      allocate: async (time) => this.#blocksOf(time),
+      hasUnallocatedBlocks: false,
+      // Spark's own rate estimator reaches the receivers by itself.
+      setRate: () => {},
+      release: async (time) => {
+        for (const announced of this.#announced.keys()) if (announced < time) this.#announced.delete(announced)
+        const handles = this.#planner.forgetInputs(time)
+        if (ticks.isRunning)
+          await connection.call([
+            ['drop', handles],
+            ['forget', time],
+          ])
+      },
+      stop: async (gracefully) => {
+        // Gracefully, Spark runs the batches that remain before it answers.
+        if (ticks.isRunning) await connection.call([['stopStreaming', gracefully]])
+        ticks.isRunning = false
+      },
+    }
+  }
+
+  #blocksOf(time: Time): ReadonlyMap<number, BlockGroups> {
+    const announced = this.#announced.get(time)
+    const groups = new Map<number, BlockGroups>()
+    const streams = [...this.#options.receivers.keys()]
+    announced?.inputs.forEach(({ partitions, records }, i) => {
+      const blocks = Array.from(
+        { length: partitions },
+        (_, partition): BlockInfo => ({
+          id: sparkBlockId({ time, input: i + 1, partition }),
+          streamId: streams[i]!,
+          // Spark counts the records of a batch, not of its blocks.
+          records: partition === 0 ? (records ?? 0) : 0,
+          bytes: 0,
+          slot: partition,
+          locations: [],
+        }),
+      )
+      groups.set(streams[i]!, this.#grouped(blocks))
+    })
+    return groups
+  }
+
+  /** Neighbours together, at most one partition for each block interval of the batch: what Spark's users know. */
+  #grouped(blocks: readonly BlockInfo[]): BlockInfo[][] {
+    const { conf } = this.#options
+    const intervals = Math.ceil((this.clock as SparkTicks).intervalMs / conf.get('spark.streaming.blockInterval'))
+    const count = Math.min(blocks.length, Math.max(intervals, 1))
+    const edge = (i: number): number => Math.floor((i * blocks.length) / count)
+    return Array.from({ length: count }, (_, i) => blocks.slice(edge(i), edge(i + 1)))
+  }
+
+  #heard(event: SparkEvent): void {
+    if (event[0] !== 'receiverStarted' && event[0] !== 'receiverError' && event[0] !== 'receiverStopped') return
+    const { receivers, listener } = this.#options
+    // Spark's stream 0 is the clock; the receivers follow in the order they were given.
+    const entry = [...receivers][event[1] - 1]
+    if (entry === undefined) return
+    const [name, , , , message, error] = event
+    const state = { streamId: entry[0], name: entry[1].constructor.name }
+    if (name === 'receiverStarted') listener.receiverStarted(state)
+    else {
+      const failure = new MillraceError('RECEIVER_FAILED', `${message}${error === '' ? '' : `: ${error}`}`)
+      if (name === 'receiverError') listener.receiverError({ ...state, message, error: failure })
+      else listener.receiverStopped({ ...state, message, error: error === '' ? null : failure })
+    }
+  }
+}
+
+function stopped(): MillraceError {
+  return new MillraceError('CONTEXT_STOPPED', 'The streaming context has been stopped.')
+}
+
+/** Spark's batch clock: ticks when the JVM announces a batch. */
+class SparkTicks implements BatchClock {
+  intervalMs = 0
+  isRunning = false
+  readonly #refuse: (time: Time) => void
+  #tick: Tick | null = null
+  #last: Time | null = null
+  #ticking: Promise<void> = Promise.resolve()
+
+  /** `refuse` is told of batches that come after the stop. */
+  constructor(refuse: (time: Time) => void) {
+    this.#refuse = refuse
+  }
+
+  now(): Time {
+    return systemClock.now()
+  }
+
+  start(_firstTime: Time, intervalMs: number, tick: Tick): void {
+    this.intervalMs = intervalMs
+    this.#tick = tick
+  }
+
+  tick(time: Time): void {
+    const { intervalMs } = this
+    this.#ticking = this.#ticking.then(async () => {
+      if (this.#tick === null || intervalMs === 0) {
+        this.#refuse(time)
+        return
+      }
+      this.#last = time
+      await this.#tick(time)
+    })
+  }
+
+  settled(): Promise<void> {
+    return this.#ticking
+  }
+
+  async stop(): Promise<Time | null> {
+    this.#tick = null
+    await this.#ticking
+    return this.#last
+  }
+}

@@ -1,0 +1,245 @@
+/** Runs the jobs of a Millrace program on Spark: plans each, sends it, reads back its chunks; functions of `foreachRDD` run here. */
+import { MillraceError, toError } from '../../errors.js'
+import type { JobDescription, JobRunner } from '../../rdd/job-runner.js'
+import type { Lineage, MappedLineage, PartitionedLineage } from '../../rdd/lineage.js'
+import { RangePartitioner, rangeBounds } from '../../rdd/partitioner.js'
+import { canTravel } from '../../rdd/task-function.js'
+import { deserializeRecords } from '../../storage/record-serializer.js'
+import type { Time } from '../../time.js'
+import { Pacer } from '../pacer.js'
+import { readBuckets, shuffleWriter } from '../shuffle-writer.js'
+import { computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+import type { BridgeConnection, CallResult } from './bridge-connection.js'
+import type { Operation } from './protocol.js'
+import type { SparkPlanner } from './spark-planner.js'
+import { functionsOf, functionsOfShuffle } from './stage.js'
+
+export class SparkRunner implements JobRunner {
+  readonly defaultParallelism: number
+  readonly #connection: BridgeConnection
+  readonly #planner: SparkPlanner
+  /** The batches the JVM serves calls for now; their jobs run on its batch thread. */
+  readonly #openBatches: ReadonlySet<Time>
+  /** The last call outside a batch: they run one after another, since a later one may use an RDD an earlier one makes. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    connection: BridgeConnection,
+    planner: SparkPlanner,
+    openBatches: ReadonlySet<Time>,
+    defaultParallelism: number,
+  ) {
+    this.#connection = connection
+    this.#planner = planner
+    this.#openBatches = openBatches
+    this.defaultParallelism = defaultParallelism
+  }
+
+  async collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]> {
+    const here = await this.#localized(lineage, job)
+    const wanted = partitions ?? Array.from({ length: here.partitions }, (_, partition) => partition)
+    if (wanted.length === 0) return []
+    if (here.type === 'parallelized' && here.storageLevel === null) return wanted.map((at) => [...here.slices[at]!])
+    const { operations, handle, temporary } = this.#planner.plan(here)
+    const run: Operation[] = [['job', describe(job)], ...operations, ['collect', handle, wanted]]
+    const { chunks } = await this.#call(run, job.batchTime, temporary)
+    const records = new Map<number, unknown[]>(wanted.map((partition) => [partition, []]))
+    for (const { partition, bytes } of chunks) {
+      const into = records.get(partition)!
+      for (const record of deserializeRecords(bytes)) into.push(record)
+    }
+    return wanted.map((partition) => records.get(partition)!)
+  }
+
+  async checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage> {
+    const here = await this.#localized(lineage, job)
+    const { operations, handle, temporary } = this.#planner.plan(here)
+    const run: Operation[] = [['job', describe(job)], ...operations, ['checkpoint', handle, directory]]
+    const { value } = await this.#call(
+      run,
+      job.batchTime,
+      temporary.filter((each) => each !== handle),
+    )
+    const [path] = value as unknown as [string]
+    const { id, partitions, partitioner } = lineage
+    const kept = directory === null ? null : path
+    const checkpointed: Lineage = {
+      type: 'checkpointed',
+      id,
+      partitions,
+      partitioner,
+      storageLevel: null,
+      directory: kept,
+      rddId: id,
+    }
+    this.#planner.adopt(checkpointed, handle)
+    return checkpointed
+  }
+
+  unpersist(rddId: number): void {
+    const handle = this.#planner.forgetKept(rddId)
+    if (handle === null) return
+    // Nobody waits for it; a bridge that is closed has dropped everything anyway.
+    this.#call(
+      [
+        ['unpersist', handle],
+        ['drop', [handle]],
+      ],
+      null,
+      [],
+    ).catch(() => {})
+  }
+
+  #call(operations: readonly Operation[], time: Time | null, temporary: readonly number[]): Promise<CallResult> {
+    const batch = time !== null && this.#openBatches.has(time) ? time : null
+    const run = async (): Promise<CallResult> => {
+      try {
+        return await this.#connection.call(operations, batch)
+      } finally {
+        if (temporary.length > 0) this.#connection.call([['drop', temporary]], batch).catch(() => {})
+      }
+    }
+    if (batch !== null) return run()
+    const called = this.#last.then(run)
+    this.#last = called.catch(() => {})
+    return called
+  }
+
+  /**
+   * The same records by a lineage whose functions can all travel: what only this process can compute (functions given inside
+   * `foreachRDD`) is computed here, and its result goes on as records the driver holds. Range bounds are filled in on the way.
+   */
+  async #localized(lineage: Lineage, job: JobDescription, seen: Map<Lineage, Lineage> = new Map()): Promise<Lineage> {
+    const known = seen.get(lineage)
+    if (known !== undefined) return known
+    const localized = await this.#localize(lineage, job, seen)
+    seen.set(lineage, localized)
+    return localized
+  }
+
+  async #localize(lineage: Lineage, job: JobDescription, seen: Map<Lineage, Lineage>): Promise<Lineage> {
+    switch (lineage.type) {
+      case 'mapped': {
+        const parents = await this.#localizedAll(lineage.parents, job, seen)
+        if (functionsOf(lineage.operation).every(canTravel)) return same(lineage, parents)
+        return this.#computeHere({ ...lineage, parents: await this.#collected(parents, job) })
+      }
+      case 'united':
+        return same(lineage, await this.#localizedAll(lineage.parents, job, seen))
+      case 'partitioned': {
+        const parent = await this.#localized(lineage.parent, job, seen)
+        const placed = await this.#withBounds(lineage, job)
+        if (functionsOfShuffle(lineage).every(canTravel)) {
+          return parent === lineage.parent && placed === lineage
+            ? lineage
+            : this.#shuffleFor(lineage, { ...placed, parent })
+        }
+        const [collected] = await this.#collected([parent], job)
+        return this.#shuffleHere({ ...placed, parent: collected! })
+      }
+      default:
+        return lineage
+    }
+  }
+
+  /** One node for a shuffle with its bounds, however many jobs ask: Spark then sorts once. */
+  readonly #placed = new WeakMap<PartitionedLineage, PartitionedLineage>()
+
+  #shuffleFor(original: PartitionedLineage, placed: PartitionedLineage): PartitionedLineage {
+    const known = this.#placed.get(original)
+    if (known !== undefined && known.parent === placed.parent) return known
+    this.#placed.set(original, placed)
+    return placed
+  }
+
+  async #localizedAll(
+    parents: readonly Lineage[],
+    job: JobDescription,
+    seen: Map<Lineage, Lineage>,
+  ): Promise<Lineage[]> {
+    const localized: Lineage[] = []
+    for (const parent of parents) localized.push(await this.#localized(parent, job, seen))
+    return localized
+  }
+
+  async #withBounds(shuffle: PartitionedLineage, job: JobDescription): Promise<PartitionedLineage> {
+    const { partitioner } = shuffle
+    if (partitioner.type !== 'range' || partitioner.bounds !== null || partitioner.sampled === null) return shuffle
+    const known = this.#placed.get(shuffle)
+    if (known !== undefined) return known
+    const sample = (await this.collect(partitioner.sampled, null, job)).flat()
+    const { partitions, ascending } = partitioner
+    const bounds = rangeBounds(sample, partitions)
+    return { ...shuffle, partitioner: new RangePartitioner({ partitions, ascending, bounds, sampled: null }) }
+  }
+
+  async #collected(parents: readonly Lineage[], job: JobDescription): Promise<Lineage[]> {
+    const collected: Lineage[] = []
+    for (const parent of parents) collected.push(held(parent, await this.collect(parent, null, job)))
+    return collected
+  }
+
+  async #computeHere(lineage: MappedLineage): Promise<Lineage> {
+    const slices: unknown[][] = []
+    for (let partition = 0; partition < lineage.partitions; partition++) {
+      try {
+        slices.push(await computePartition({ ...lineage, storageLevel: null }, partition, nothingBeneath))
+      } catch (thrown) {
+        const error = toError(thrown)
+        throw new MillraceError('TASK_FAILED', `Task of partition ${partition} failed: ${error.message}`, {
+          cause: error,
+          details: { partition },
+        })
+      }
+    }
+    return held(lineage, slices)
+  }
+
+  async #shuffleHere(shuffle: PartitionedLineage): Promise<Lineage> {
+    const outputs: ReturnType<ReturnType<typeof shuffleWriter>['buckets']>[] = []
+    for (let partition = 0; partition < shuffle.parent.partitions; partition++) {
+      const writer = shuffleWriter(shuffle)
+      await forEachRecord(shuffle.parent, partition, nothingBeneath, writer.emit)
+      outputs.push(writer.buckets())
+    }
+    const slices: unknown[][] = []
+    for (let partition = 0; partition < shuffle.partitions; partition++) {
+      const buckets = outputs.map((output) => output[partition]!)
+      slices.push((await readBuckets(shuffle, buckets, new Pacer())).flat())
+    }
+    return held(shuffle, slices)
+  }
+}
+
+/** What is computed here stands on records the driver holds, and on nothing else. */
+const nothingBeneath: TaskInputs = {
+  readBlock: beneath,
+  readShuffle: beneath,
+  readCached: () => null,
+  cache: () => {},
+  readCheckpoint: beneath,
+}
+
+function beneath(): never {
+  throw new MillraceError('INTERNAL', 'A function of the driver was given something that is on the executors.')
+}
+
+/** A node that stands for `lineage` with these records. */
+function held({ id, partitions, partitioner }: Lineage, slices: unknown[][]): Lineage {
+  return { type: 'parallelized', id, partitions, partitioner, storageLevel: null, slices }
+}
+
+/** `lineage` over these parents: itself when they are its own, so that what Spark keeps for it is found again. */
+function same<L extends Lineage & { readonly parents: readonly Lineage[] }>(
+  lineage: L,
+  parents: readonly Lineage[],
+): L {
+  return parents.every((parent, i) => parent === lineage.parents[i]) ? lineage : { ...lineage, parents }
+}
+
+/** The name of a job in Spark's UI. */
+function describe(job: JobDescription): string {
+  return job.batchTime === null
+    ? job.name
+    : `${job.name} of output ${job.outputId ?? 0}, batch ${new Date(job.batchTime).toISOString()}`
+}
