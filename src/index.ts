@@ -2,6 +2,9 @@
 
 export { Conf } from './conf.js'
 export type { DStream } from './dstream/dstream.js'
+export { State } from './dstream/state.js'
+export type { InitialState, MapWithStateDStream } from './dstream/state-operations.js'
+export { StateSpec } from './dstream/state-spec.js'
 export { type ErrorCode, MillraceError } from './errors.js'
 export { defineJob, type Job, type JobOptions } from './job.js'
 export type { MqttMessage } from './mqtt/message-block.js'

@@ -3,7 +3,6 @@ import { type ErrorCode, MillraceError } from '../errors.js'
 import type { BlockInfo } from '../rdd/lineage.js'
 import type { RDD } from '../rdd/rdd.js'
 import type { SparkContext } from '../rdd/spark-context.js'
-import { FunctionScope } from '../rdd/task-function.js'
 import type { Time } from '../time.js'
 import type { StreamNode } from './stream-node.js'
 
@@ -96,7 +95,10 @@ export class DStreamGraph {
     }
     this.#zeroTime = zeroTime
     for (const output of this.outputs) output.node.remember(output.node.slideMs)
-    for (const node of this.nodes) node.remember(this.rememberMs)
+    for (const node of this.nodes) {
+      node.remember(this.rememberMs)
+      node.validate()
+    }
   }
 
   /** The jobs of the batch of `time`, one for each output that has an RDD then, in the order the outputs were registered. */
@@ -117,12 +119,17 @@ export class DStreamGraph {
   /** Leaves out the batches after `last` and before `next`: state stays as it was, and the batch of `next` finds it where it looks. */
   carryState(last: Time, next: Time): void {
     for (const node of this.nodes) {
-      if (node.checkpointMs === null) continue
+      if (!node.mustCheckpoint) continue
       const latest = (before: Time): Time => before - ((before - this.zeroTime) % node.slideMs)
       // What was completed after the state was saved is computed again first, from its input.
       node.rddAt(latest(last))
       node.carry(last, latest(next - 1))
     }
+  }
+
+  /** Cuts the history of the streams that would grow otherwise, once the jobs of the batch of `time` are done. */
+  async cutHistory(time: Time): Promise<void> {
+    for (const node of this.nodes) await node.cutHistory(time)
   }
 
   /** Drops what no later batch needs, once the batch of `time` is done. */
@@ -133,10 +140,5 @@ export class DStreamGraph {
   /** The longest any input must keep its data, in milliseconds. */
   get inputRememberMs(): number {
     return Math.max(this.batchMs, ...this.inputs.map((input) => input.rememberMs))
-  }
-
-  /** Builds RDDs for an operator; its user functions get names under the operator's id. */
-  static scoped<R>(node: StreamNode, time: Time | null, build: () => R): R {
-    return new FunctionScope(node.id, time).run(build)
   }
 }

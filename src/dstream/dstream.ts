@@ -6,9 +6,9 @@ import type { RDD } from '../rdd/rdd.js'
 import { countInOne, reduceInOne } from '../rdd/single-result.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import { toText } from '../rdd/text.js'
-import { type Duration, type Time, toMilliseconds } from '../time.js'
+import { type Duration, Time, toMilliseconds } from '../time.js'
 import type { DStreamGraph } from './dstream-graph.js'
-import { TransformedNode, WindowedNode } from './nodes.js'
+import { rddsBetween, TransformedNode } from './nodes.js'
 import { PairOperations } from './pair-operations.js'
 import type { StreamNode } from './stream-node.js'
 
@@ -60,6 +60,19 @@ export class DStream<out T> extends PairOperations {
     preservesPartitioning = false,
   ): DStream<U> {
     return this.derive('mapPartitions', (rdd) => rdd.mapPartitions(f, preservesPartitioning))
+  }
+
+  /** As `mapPartitions`, with the number of the partition first. */
+  mapPartitionsWithIndex<U extends Item>(
+    f: (partition: number, records: IterableIterator<T>) => Iterable<U> | Promise<Iterable<U>>,
+    preservesPartitioning = false,
+  ): DStream<U> {
+    return this.derive('mapPartitionsWithIndex', (rdd) => rdd.mapPartitionsWithIndex(f, preservesPartitioning))
+  }
+
+  /** The records dealt out evenly to `partitions` partitions, through a shuffle. */
+  repartition(partitions: number): DStream<T> {
+    return this.derive('repartition', (rdd) => rdd.repartition(partitions))
   }
 
   /** Each partition as one array. */
@@ -118,16 +131,6 @@ export class DStream<out T> extends PairOperations {
         perBatch: true,
       }),
     )
-  }
-
-  // Windows
-
-  /**
-   * The records of the last `window` of this stream, every `slide` (default: this stream's slide). Both must be multiples of
-   * this stream's slide, else `ILLEGAL_ARGUMENT`. Early windows hold what there is.
-   */
-  window(window: Duration, slide: Duration = this.node.slideMs): DStream<T> {
-    return streamOf(new WindowedNode(this.node.graph, this.node, toMilliseconds(window), toMilliseconds(slide)))
   }
 
   // Outputs
@@ -195,6 +198,48 @@ export class DStream<out T> extends PairOperations {
   /** `persist()` at the default level. */
   cache(): this {
     return this.persist()
+  }
+
+  /**
+   * Checkpoints this stream every `interval`, which must be a multiple of its slide, and persists it. Needed only to change
+   * how often: streams with state are checkpointed anyway. Throws `UNSUPPORTED` once the context has started.
+   */
+  checkpoint(interval: Duration): this {
+    this.node.checkpoint(toMilliseconds(interval))
+    return this
+  }
+
+  /**
+   * The RDDs of the batches from `from` to `to`, both included; ends between two batches are rounded down. RDDs that are no
+   * longer remembered are made again. Throws `ILLEGAL_STATE` before the context has started.
+   */
+  slice(from: Time, to: Time): RDD<T>[] {
+    const { node } = this
+    const { zeroTime } = node.graph
+    const floor = (time: Time): Time => Time.floor(time, node.slideMs, zeroTime)
+    return rddsBetween(node, floor(from), floor(to)) as RDD<T>[]
+  }
+
+  /** How often this stream produces an RDD, in milliseconds. */
+  get slideDuration(): number {
+    return this.node.slideMs
+  }
+
+  /** A stream on another node. @internal */
+  over<U>(node: StreamNode): DStream<U> {
+    return new DStream<U>(node)
+  }
+
+  /** A stream whose RDDs are built from this stream's and another's of the same slide. @internal */
+  combine<U, W>(operation: string, other: DStream<U>, build: (rdd: RDD<T>, other: RDD<U>) => RDD<W>): DStream<W> {
+    return streamOf(
+      new TransformedNode(this.node.graph, {
+        operation,
+        parents: [this.node, other.node],
+        build: ([a, b]) => build(a as RDD<T>, b as RDD<U>),
+        whenNone: 'fail',
+      }),
+    )
   }
 
   /** A stream whose RDD of each time is built from this stream's. @internal */

@@ -3,8 +3,9 @@ import { MillraceError } from '../errors.js'
 import { unite } from '../rdd/combination.js'
 import type { RDD } from '../rdd/rdd.js'
 import { StorageLevel } from '../rdd/storage-level.js'
+import { type AnyFunction, FunctionScope } from '../rdd/task-function.js'
 import { isMultipleOf, type Time } from '../time.js'
-import { type BatchBlocks, DStreamGraph, type InputNode } from './dstream-graph.js'
+import type { BatchBlocks, DStreamGraph, InputNode } from './dstream-graph.js'
 import { StreamNode } from './stream-node.js'
 
 /** Builds the RDD of one time from the parents' RDDs of that time. Must give functions to RDDs in the same order every time. */
@@ -67,10 +68,23 @@ export class TransformedNode extends StreamNode {
     return this.build(rdds, time)
   }
 
-  /** The RDD of `time` over these parents; also how a worker finds the functions given to RDDs. */
+  /** The RDD of `time` over these parents. */
   build(rdds: readonly RDD<unknown>[], time: Time): RDD<unknown> {
-    const scopeTime = this.#options.perBatch === true ? time : null
-    const rdd: unknown = DStreamGraph.scoped(this, scopeTime, () => this.#options.build(rdds, time))
+    return this.#build(this.#scope(time), rdds, time)
+  }
+
+  override functions(rdds: readonly RDD<unknown>[], time: Time): readonly AnyFunction[] {
+    const scope = this.#scope(time)
+    this.#build(scope, rdds, time)
+    return scope.functions
+  }
+
+  #scope(time: Time): FunctionScope {
+    return new FunctionScope(this.id, this.#options.perBatch === true ? time : null)
+  }
+
+  #build(scope: FunctionScope, rdds: readonly RDD<unknown>[], time: Time): RDD<unknown> {
+    const rdd: unknown = scope.run(() => this.#options.build(rdds, time))
     if (rdd === null || rdd === undefined) {
       throw new MillraceError(
         'ILLEGAL_STATE',

@@ -5,7 +5,8 @@
  */
 import { MillraceError } from '../errors.js'
 import type { RDD } from '../rdd/rdd.js'
-import type { StorageLevel } from '../rdd/storage-level.js'
+import { StorageLevel } from '../rdd/storage-level.js'
+import type { AnyFunction } from '../rdd/task-function.js'
 import { isMultipleOf, type Time } from '../time.js'
 import type { DStreamGraph } from './dstream-graph.js'
 
@@ -18,6 +19,7 @@ export abstract class StreamNode {
   readonly #generated = new Map<Time, RDD<unknown>>()
   #rememberMs = 0
   #storageLevel: StorageLevel | null = null
+  #checkpointMs: number | null = null
 
   constructor(graph: DStreamGraph, operation: string) {
     this.graph = graph
@@ -66,15 +68,63 @@ export abstract class StreamNode {
     this.#storageLevel = level
   }
 
+  /** True if every RDD is made from the one before: it is state, saved for a restart, and its history is cut, or it would grow without end. */
+  get mustCheckpoint(): boolean {
+    return false
+  }
+
+  /** How often this stream is checkpointed when nobody says: Spark's choice, the multiple of the slide that reaches ten seconds. */
+  protected get defaultCheckpointMs(): number {
+    return this.slideMs * Math.ceil(10_000 / this.slideMs)
+  }
+
+  /** How often the RDDs of this stream are saved, in milliseconds, or null for never. */
+  get checkpointMs(): number | null {
+    return this.#checkpointMs ?? (this.mustCheckpoint ? this.defaultCheckpointMs : null)
+  }
+
+  /** Checkpoints every `ms`, and keeps the RDDs between. */
+  checkpoint(ms: number): void {
+    this.graph.assertOpen('UNSUPPORTED')
+    this.#checkpointMs = ms
+    if (this.#storageLevel === null) this.persist(StorageLevel.MEMORY_ONLY_SER)
+  }
+
+  /** True at the times whose RDD is checkpointed. */
+  isCheckpointTime(time: Time): boolean {
+    return this.checkpointMs !== null && isMultipleOf(time - this.graph.zeroTime, this.checkpointMs)
+  }
+
+  /** Checks what can be checked only when the graph is complete. Throws `ILLEGAL_ARGUMENT` for a checkpoint interval that is no multiple of the slide. */
+  validate(): void {
+    const ms = this.checkpointMs
+    if (ms === null) return
+    if (ms < this.slideMs || !isMultipleOf(ms, this.slideMs)) {
+      throw new MillraceError(
+        'ILLEGAL_ARGUMENT',
+        `The checkpoint interval of ${this.id} is ${ms} ms; it must be a multiple of its slide, ${this.slideMs} ms.`,
+      )
+    }
+    this.remember(2 * ms)
+  }
+
+  /**
+   * The user's functions of this operator, by number: how a worker finds a function by its id. `rdds` stand for the parents'
+   * RDDs of `time`; nothing is computed.
+   */
+  functions(_rdds: readonly RDD<unknown>[], _time: Time): readonly AnyFunction[] {
+    return []
+  }
+
   /** Makes this node keep at least `ms` of its RDDs, and its parents what it needs of them. */
   remember(ms: number): void {
     this.#rememberMs = Math.max(this.#rememberMs, ms, this.slideMs)
     for (const parent of this.dependencies) parent.remember(this.parentRememberMs)
   }
 
-  /** How often the RDD of this stream must be saved, since each is computed from the one before; null for streams without such state. */
-  get checkpointMs(): number | null {
-    return null
+  /** What is saved of this stream's RDD; `restore` gets it back. */
+  saved(rdd: RDD<unknown>): RDD<unknown> {
+    return rdd
   }
 
   /** Takes `rdd`, saved by an earlier run, as the one of `time`. */
@@ -107,12 +157,34 @@ export abstract class StreamNode {
     return rdd
   }
 
+  /**
+   * Replaces the history of the RDD of `time` by its partitions, kept in memory: after every batch where each RDD is made from
+   * the one before, else at the checkpoint times.
+   */
+  async cutHistory(time: Time): Promise<void> {
+    if (!this.mustCheckpoint && !this.isCheckpointTime(time)) return
+    const rdd = this.#generated.get(time)
+    if (rdd === undefined || rdd.lineage.type === 'checkpointed') return
+    const job = { batchTime: time, outputId: null, name: `keep ${this.id}` }
+    rdd.lineage = await rdd.context.runner.checkpoint(rdd.lineage, null, job)
+  }
+
+  /** The RDD one slide before `time`, after making any that are missing before it, oldest first. */
+  protected previous(time: Time): RDD<unknown> | null {
+    let from = time - this.slideMs
+    while (this.isValid(from) && !this.#generated.has(from)) from -= this.slideMs
+    let rdd: RDD<unknown> | null = null
+    for (let at = from; at < time; at += this.slideMs) rdd = this.rddAt(at)
+    return rdd
+  }
+
   /** Drops the RDDs no batch can ask for once the batch of `time` is done. */
   forget(time: Time): void {
     for (const [generatedAt, rdd] of this.#generated) {
       if (generatedAt > time - this.#rememberMs) continue
       this.#generated.delete(generatedAt)
-      this.release(rdd)
+      // An RDD carried over a gap stands at two times.
+      if (![...this.#generated.values()].includes(rdd)) this.release(rdd)
     }
   }
 
@@ -128,6 +200,6 @@ export abstract class StreamNode {
   }
 
   protected release(rdd: RDD<unknown>): void {
-    if (this.#storageLevel !== null) rdd.unpersist()
+    if (this.#storageLevel !== null) rdd.context.runner.unpersist(rdd.id)
   }
 }

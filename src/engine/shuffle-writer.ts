@@ -2,9 +2,9 @@
 
 import { canonicalKey } from '../rdd/keys.js'
 import type { PartitionedLineage } from '../rdd/lineage.js'
+import type { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import { partitionFunction } from '../rdd/partitioner.js'
-import type { Pacer } from './pacer.js'
 
 /** Pairs bound for one partition: `[key, value]`, or `[key, combined]` after a map-side combine. */
 export type Bucket = Pair<unknown, unknown>[]

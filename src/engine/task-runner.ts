@@ -5,8 +5,8 @@
  */
 import { assertNever, MillraceError } from '../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, NarrowOperation, PartitionedLineage } from '../rdd/lineage.js'
+import { Pacer } from '../rdd/pacer.js'
 import { type FoldState, type FusedLoop, type FusedOperation, fusedLoop, type Terminal } from './fused-loop.js'
-import { Pacer } from './pacer.js'
 
 /** Records in arrays of some hundreds: how every source hands out its partition. */
 export type Chunks = Iterable<readonly unknown[]>

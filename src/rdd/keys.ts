@@ -41,6 +41,12 @@ function canonicalSorted(parts: string[]): string {
   return parts.sort().join(',')
 }
 
+/** What a plain Map can hold in a key's place: the key itself when it is primitive, else text that no other key has. */
+export function identityOf(key: unknown): unknown {
+  if (typeof key === 'string') return key.charCodeAt(0) === 0 ? `\0${canonicalKey(key)}` : key
+  return typeof key === 'object' && key !== null ? `\0${canonicalKey(key)}` : key
+}
+
 /** A 32-bit hash of a key; equal keys have equal hashes. Null and undefined hash to 0. */
 export function hashKey(key: unknown): number {
   switch (typeof key) {

@@ -4,11 +4,12 @@
  */
 import { cogrouped, combined, type Partitioning, shuffled, toPartitioner } from './combination.js'
 import type { Item, Pair } from './pair.js'
+import { PartitionOperations } from './partition-operations.js'
 import { samePartitioner } from './partitioner.js'
 import type { RDD } from './rdd.js'
-import { libraryFunction, userFunction } from './task-function.js'
+import { libraryFunction, type TaskFunction, userFunction } from './task-function.js'
 
-export abstract class PairRddOperations {
+export abstract class PairRddOperations extends PartitionOperations {
   /** `f` of every value; keys and partitioner stay. */
   mapValues<K, V, W extends Item>(this: RDD<Pair<K, V>>, f: (value: V) => W): RDD<Pair<K, W>> {
     return this.mapped({ type: 'mapValues', f: userFunction(f) }, true)
@@ -21,8 +22,12 @@ export abstract class PairRddOperations {
 
   /** Values of one key made one by `f`, which must be associative; combined before and after the shuffle. */
   reduceByKey<K, V>(this: RDD<Pair<K, V>>, f: (a: V, b: V) => V, partitioning?: Partitioning): RDD<Pair<K, V>> {
-    const reduce = userFunction(f)
-    return combined(this, { create: first(), mergeValue: reduce, mergeCombiners: reduce, mapSide: true }, partitioning)
+    return this.reducedByKey(userFunction(f), partitioning)
+  }
+
+  /** `reduceByKey` with a function that has its name. @internal */
+  reducedByKey<K, V>(this: RDD<Pair<K, V>>, f: TaskFunction, partitioning?: Partitioning): RDD<Pair<K, V>> {
+    return combined(this, { create: first(), mergeValue: f, mergeCombiners: f, mapSide: true }, partitioning)
   }
 
   /** All values of each key in an array, in the order of the partitions they came from. */

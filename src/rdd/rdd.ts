@@ -76,29 +76,6 @@ export class RDD<out T> extends PairRddOperations {
     return this.mapped({ type: 'flatMap', f: userFunction(f) })
   }
 
-  // Transformations of whole partitions
-
-  /** `f` of an iterator over each partition, empty ones too. `preservesPartitioning`: `f` leaves keys where they are. */
-  mapPartitions<U extends Item>(
-    f: (records: IterableIterator<T>) => Iterable<U> | Promise<Iterable<U>>,
-    preservesPartitioning = false,
-  ): RDD<U> {
-    return this.mapped({ type: 'iterate', f: withoutIndex(userFunction(f)) }, preservesPartitioning)
-  }
-
-  /** As `mapPartitions`, with the number of the partition first. */
-  mapPartitionsWithIndex<U extends Item>(
-    f: (partition: number, records: IterableIterator<T>) => Iterable<U> | Promise<Iterable<U>>,
-    preservesPartitioning = false,
-  ): RDD<U> {
-    return this.mapped({ type: 'iterate', f: indexFirst(userFunction(f)) }, preservesPartitioning)
-  }
-
-  /** Each partition as one array; an empty partition gives an empty array. */
-  glom(): RDD<T[]> {
-    return this.mapped({ type: 'iterate', f: glomPartition() })
-  }
-
   /** Records of both, duplicates kept. Partitions add up; with equal partitioners they merge pairwise. */
   union<U extends Item>(...others: RDD<U>[]): RDD<T | U> {
     return unite<T | U>([this, ...others])
@@ -252,12 +229,6 @@ export function countRecords(lineage: Lineage): Lineage {
 
 type Reduction = { value: unknown } | null
 
-const withoutIndex = libraryFunction('withoutIndex', (f: (r: unknown) => unknown) => (records: unknown) => f(records))
-const indexFirst = libraryFunction(
-  'indexFirst',
-  (f: (p: number, r: unknown) => unknown) => (records: unknown, partition: number) => f(partition, records),
-)
-const glomPartition = libraryFunction('glom', () => (records: Iterable<unknown>) => [[...records]])
 const constant = libraryFunction('constant', (value: unknown) => () => value)
 const increment = libraryFunction('increment', () => (count: number) => count + 1)
 const identity = libraryFunction('identity', () => (record: unknown) => record)

@@ -84,6 +84,9 @@ export function userFunction(call: AnyFunction): UserFunction {
 
 const library = new Map<string, AnyFunction>()
 
+/** What stands for a factory's parameter where the function is made: a TaskFunction for a function. */
+type LibraryArgument<T> = T extends AnyFunction ? TaskFunction : T
+
 /**
  * Registers a function of Millrace's own under a stable name: `factory(...args)` makes the function a task calls. An argument
  * that is a TaskFunction reaches the factory as the plain function.
@@ -91,7 +94,7 @@ const library = new Map<string, AnyFunction>()
 export function libraryFunction<A extends readonly unknown[]>(
   name: string,
   factory: (...args: A) => AnyFunction,
-): (...args: { [I in keyof A]: A[I] extends AnyFunction ? TaskFunction : A[I] }) => LibraryFunction {
+): (...args: { [I in keyof A]: LibraryArgument<A[I]> }) => LibraryFunction {
   if (library.has(name)) throw new MillraceError('INTERNAL', `Library function ${name} is registered twice.`)
   library.set(name, factory as AnyFunction)
   return (...args) => ({ type: 'library', name, args, call: applyLibrary(factory as AnyFunction, args) })

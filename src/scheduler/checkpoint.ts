@@ -106,13 +106,13 @@ export class Checkpoint {
   async completed(time: Time, graph: DStreamGraph): Promise<void> {
     await this.journal.record({ type: 'batchCompleted', time })
     for (const node of graph.nodes) {
-      if (!hasState(node) || (time - graph.zeroTime) % node.checkpointMs! !== 0 || this.#queued.has(node)) continue
+      if (!hasState(node) || !node.isCheckpointTime(time) || this.#queued.has(node)) continue
       const rdd = node.generated.get(time)
       if (rdd === undefined) continue
       this.#queued.add(node)
       this.#saving = this.#saving.then(async () => {
         try {
-          await this.#save(node.id, time, rdd, graph.context.runner)
+          await this.#save(node.id, time, node.saved(rdd), graph.context.runner)
         } catch (error) {
           this.#options.onError(`The state of ${node.id} could not be saved`, toError(error))
         } finally {
@@ -179,7 +179,7 @@ interface SavedRdd {
 }
 
 function hasState(node: StreamNode): boolean {
-  return node.checkpointMs !== null
+  return node.mustCheckpoint
 }
 
 function assertSameJob(started: Started, { job, batchMs, directory }: CheckpointOptions): void {

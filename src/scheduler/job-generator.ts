@@ -66,6 +66,7 @@ export class JobGenerator {
   /** The batch of `time` is done: forget what nobody needs any more. */
   async completed(time: Time): Promise<void> {
     const { graph } = this.#options
+    await graph.cutHistory(time)
     await this.#checkpoint?.completed(time, graph)
     await this.#forget(time)
   }

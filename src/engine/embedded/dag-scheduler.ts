@@ -54,7 +54,7 @@ export class DagScheduler implements JobRunner {
     }
     lineage.storageLevel ??= StorageLevel.MEMORY_ONLY
     // Counting touches every partition, which keeps it, and brings next to nothing back.
-    await this.collect(countRecords(lineage), null, job)
+    if (!this.#tasks.hasCached(lineage)) await this.collect(countRecords(lineage), null, job)
     return { type: 'checkpointed', id, partitions, partitioner, storageLevel: null, directory, rddId: id }
   }
 

@@ -1,12 +1,12 @@
 /** Runs tasks where their blocks are: one block manager, one store of shuffle output, in one thread. */
 import { MillraceError, toError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
+import { Pacer } from '../../rdd/pacer.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type BlockManager, type KeptContent, partitionBlockId } from '../../storage/block-manager.js'
 import { openDirectory } from '../../storage/directory-handle.js'
 import { LoggedBlocks } from '../../storage/logged-blocks.js'
 import { readPartition, writePartition } from '../../storage/partition-file.js'
-import { Pacer } from '../pacer.js'
 import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 

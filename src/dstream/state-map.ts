@@ -1,0 +1,110 @@
+/**
+ * The states of one partition, in versions: each batch takes the version before, and changes it. The newest version is a plain
+ * map that is changed in place, so a batch costs by its updates and not by its keys; an older version remembers what later
+ * ones changed, as it was, and so can still be read, or recomputed from.
+ */
+import { MillraceError } from '../errors.js'
+import { identityOf } from '../rdd/keys.js'
+
+/** The state of one key. Never changed in place: versions share it. */
+export interface StateEntry {
+  readonly key: unknown
+  readonly state: unknown
+  /** The batch that last updated or touched it. */
+  readonly time: number
+}
+
+/** Entries by the identity of their key; with `null`, the key had no state. */
+type Changes = Map<unknown, StateEntry | null>
+
+export class StateMap {
+  /** Shared by all versions of one line; it is what the newest one holds. In order of update when `byTime`. */
+  readonly #table: Map<unknown, StateEntry>
+  readonly #byTime: boolean
+  /** What the next version changed, as it is here. */
+  #undo: Changes | null = null
+  #next: StateMap | null = null
+  /** The undo of the version before, to which this one, while it is the newest, adds what it changes. */
+  #undoBefore: Changes | null = null
+
+  /** `byTime` keeps the entries in order of update, so that those too old are found without looking at the others. */
+  constructor(byTime: boolean, table: Map<unknown, StateEntry> = new Map()) {
+    this.#byTime = byTime
+    this.#table = table
+  }
+
+  /** The next version, equal to this one until it is changed; this one stays as it is. */
+  copy(): StateMap {
+    if (this.#next !== null) return new StateMap(this.#byTime, this.#detached())
+    const copy = new StateMap(this.#byTime, this.#table)
+    this.#undo = new Map()
+    copy.#undoBefore = this.#undo
+    this.#undoBefore = null
+    this.#next = copy
+    return copy
+  }
+
+  get(key: unknown): StateEntry | null {
+    const id = identityOf(key)
+    for (let version: StateMap = this; version.#next !== null; version = version.#next) {
+      const was = version.#undo!.get(id)
+      if (was !== undefined) return was
+    }
+    return this.#table.get(id) ?? null
+  }
+
+  put(key: unknown, state: unknown, time: number): void {
+    const id = identityOf(key)
+    this.#note(id)
+    if (this.#byTime) this.#table.delete(id)
+    this.#table.set(id, { key, state, time })
+  }
+
+  remove(key: unknown): void {
+    const id = identityOf(key)
+    this.#note(id)
+    this.#table.delete(id)
+  }
+
+  /** The entries last updated before `time`, strictly. */
+  olderThan(time: number): StateEntry[] {
+    if (this.#next !== null || !this.#byTime) return this.entries().filter((entry) => entry.time < time)
+    const older: StateEntry[] = []
+    for (const entry of this.#table.values()) {
+      if (entry.time >= time) break
+      older.push(entry)
+    }
+    return older
+  }
+
+  /** Every entry of this version. */
+  entries(): StateEntry[] {
+    return Array.from((this.#next === null ? this.#table : this.#detached()).values())
+  }
+
+  get size(): number {
+    return this.#next === null ? this.#table.size : this.#detached().size
+  }
+
+  /** Remembers the entry as it was for the version before, unless a change before this one has. */
+  #note(id: unknown): void {
+    if (this.#next !== null) throw new MillraceError('INTERNAL', 'Only the newest version of a state map can change.')
+    const undo = this.#undoBefore
+    if (undo !== null && !undo.has(id)) undo.set(id, this.#table.get(id) ?? null)
+  }
+
+  /** The entries of this version in a map of their own. */
+  #detached(): Map<unknown, StateEntry> {
+    const table = new Map(this.#table)
+    const lines: Changes[] = []
+    for (let version: StateMap = this; version.#next !== null; version = version.#next) lines.push(version.#undo!)
+    for (const undo of lines.reverse()) {
+      for (const [id, entry] of undo) {
+        if (entry === null) table.delete(id)
+        else table.set(id, entry)
+      }
+    }
+    if (!this.#byTime) return table
+    return new Map(Array.from(table).sort(([, a], [, b]) => a.time - b.time))
+  }
+}
