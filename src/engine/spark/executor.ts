@@ -1,12 +1,12 @@
 /** The Node worker beside a Spark executor: runs one task after another, each with its whole input before it. */
 import { errorToData, MillraceError, toError } from '../../errors.js'
 import type { CheckpointedLineage, PartitionedLineage } from '../../rdd/lineage.js'
+import { Pacer } from '../../rdd/pacer.js'
 import type { AnyFunction } from '../../rdd/task-function.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { deserializeRecords, serializeRecords } from '../../storage/record-serializer.js'
 import type { Time } from '../../time.js'
 import { assertSameShape } from '../graph-functions.js'
-import { Pacer } from '../pacer.js'
 import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 import { decodeValues } from './frames.js'
