@@ -291,7 +291,7 @@ export class MqttConnection {
       const isLate = now - expectedAt > everyMs
       expectedAt = now + everyMs
       if (!client.connected) return
-      stream.writePackets(PINGREQ)
+      stream.writeWithPing([])
       // After a blocked thread the broker's bytes may lie unread in the socket: look again next time.
       if (isLate || stream.holds !== 0) stream.lastReadAt = now
       else if (now - stream.lastReadAt > everyMs * 4.5) {
@@ -384,8 +384,6 @@ export class MqttConnection {
 
 /** Keeps MQTT.js from pinging: it would take only its own pings for signs of life, and they may wait behind messages we hold. */
 const noTimer = { set: () => 1, clear: () => {} }
-
-const PINGREQ = Buffer.from([0xc0, 0x00])
 
 /** MQTT.js is loaded when a connection is first made, not by every worker that only decodes messages. */
 async function loadMqtt(options: ResolvedConnection, clientId: string) {

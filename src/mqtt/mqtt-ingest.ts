@@ -18,11 +18,14 @@ import {
 import type { ResolvedReceiver } from './mqtt-options.js'
 import { PublishTap, type TakenMessages } from './publish-tap.js'
 import { RateLimiter } from './rate-limiter.js'
+import type { RedeliveryFilter } from './redelivery-filter.js'
 import { type FrameReader, Hold, type TapStream } from './tap-stream.js'
 
 /** What the ingest does with what it received: the receiver's own calls. */
 export interface IngestSink {
   storeBytes(block: { readonly bytes: Uint8Array; readonly records: number }): Promise<void>
+  /** See `ReceiverSink.confirmed`. */
+  confirmed(tail: number): void
   ratePerSecond(): number | null
   reportError(message: string, error: unknown): void
   restart(message: string, error: unknown): void
@@ -48,8 +51,10 @@ export interface MqttReceiverStatus {
   readonly isHeld: boolean
   /** Messages the broker marked as sent before. */
   readonly redelivered: number
-  /** QoS 2 messages left out because they had been taken before. */
+  /** Messages left out because they had been taken before: sent again by the broker, and known by packet id and content. */
   readonly repeated: number
+  /** Messages marked as sent before that nothing here matches; only a broker that went back to an old state repeats any of these. */
+  readonly unmatched: number
   /** The broker's in-flight window where it is seen to be the limit, or null. */
   readonly windowLimit: number | null
   readonly windowLimitedMs: number
@@ -60,6 +65,8 @@ interface PendingBlock {
   readonly connection: number
   readonly acks: Buffer
   readonly size: number
+  /** Its number in the redelivery filter. */
+  readonly sequence: number
   isStored: boolean
 }
 
@@ -69,6 +76,7 @@ const SMALL_READ_BYTES = 32 * 1024
 const COALESCED_BYTES = 64 * 1024
 const RATE_TICK_MS = 10
 const MEASURE_MS = 50
+const PINGRESP = 0xd0
 const STOP_MS = 5000
 const ACK_BACKLOG_BYTES = 1024 * 1024
 
@@ -77,6 +85,12 @@ export class MqttIngest implements ConnectionUser {
   readonly #options: ResolvedReceiver
   readonly #sink: IngestSink
   readonly #connection: MqttConnection
+  readonly #filter: RedeliveryFilter
+  /** The ping behind the acknowledgements that are being confirmed, and how far these go; null when none is on its way. */
+  #barrier: { readonly ping: number; readonly through: number } | null = null
+  /** Acknowledgements written and not behind a ping yet. */
+  #acknowledged = -1
+  #pongs = 0
   readonly #openIds = new Uint8Array(65_536)
   readonly #pending: PendingBlock[] = []
   readonly #window = new InFlightWindow()
@@ -108,9 +122,11 @@ export class MqttIngest implements ConnectionUser {
   #redelivered = 0
   #repeated = 0
 
-  constructor(options: ResolvedReceiver, clientId: string, sink: IngestSink) {
+  /** `filter` outlives the ingest: what it knows of the session holds over a restart of the receiver. */
+  constructor(options: ResolvedReceiver, clientId: string, sink: IngestSink, filter: RedeliveryFilter) {
     this.#options = options
     this.#sink = sink
+    this.#filter = filter
     const { receiveMaximum, maximumPacketSize, topicAliasMaximum } = options
     this.#connection = new MqttConnection(
       options,
@@ -156,7 +172,8 @@ export class MqttIngest implements ConnectionUser {
       bufferedBytes: this.#bufferedBytes,
       isHeld: ((this.#stream?.holds ?? 0) & ~Hold.COALESCE) !== 0,
       redelivered: this.#redelivered + (tap?.redelivered ?? 0),
-      repeated: this.#repeated + (tap?.repeated ?? 0),
+      repeated: this.#repeated + (tap?.repeated ?? 0) + this.#filter.metrics.recognised,
+      unmatched: this.#filter.metrics.unmatched,
       windowLimit: this.#window.limit,
       windowLimitedMs: Math.round(this.#window.limitedMs),
     }
@@ -171,9 +188,13 @@ export class MqttIngest implements ConnectionUser {
       topicAliasMaximum: version === 5 ? this.#options.topicAliasMaximum : 0,
       headerLength: BLOCK_HEADER_LENGTH,
       openIds: this.#openIds,
-      onControl: push,
+      onControl: (packet) => {
+        push(packet)
+        if (packet[0] === PINGRESP) this.#pong()
+      },
     })
     this.#tap = tap
+    this.#pongs = 0
     return {
       read: (bytes, start, end) => this.#read(tap, bytes, start, end),
       get needed() {
@@ -196,6 +217,10 @@ export class MqttIngest implements ConnectionUser {
     this.#stream = stream
     this.#unacknowledged = 0
     this.#window.reset()
+    this.#barrier = null
+    this.#acknowledged = -1
+    this.#filter.connected(accepted.isSessionPresent)
+    this.#sink.confirmed(this.#filter.tailBlocks)
     if (!accepted.isSessionPresent) {
       this.#session = newSession()
       this.#isSubscribed = false
@@ -284,16 +309,23 @@ export class MqttIngest implements ConnectionUser {
   #store(taken: TakenMessages, now: number): void {
     const header = this.#header
     if (header === null) throw new MillraceError('INTERNAL', 'MQTT messages came before the connection was accepted.')
+    let { bytes, messages } = taken
+    if (this.#filter.isActive) {
+      const { end, removed } = this.#filter.compact(bytes, BLOCK_HEADER_LENGTH, bytes.length, header.version)
+      bytes = bytes.subarray(0, end)
+      messages -= removed
+    }
     const block: PendingBlock = {
       connection: header.connection,
       acks: taken.acks,
-      size: taken.bytes.length,
-      isStored: taken.messages === 0,
+      size: bytes.length,
+      sequence: this.#filter.stored(bytes, BLOCK_HEADER_LENGTH, header.version, taken.acks.length > 0),
+      isStored: messages === 0,
     }
     this.#pending.push(block)
     this.#bufferedBytes += block.size
     this.#unacknowledged += block.acks.length / 4
-    this.#messages += taken.messages
+    this.#messages += messages
     this.#bytes += block.size
     this.#window.read(now)
     const stream = this.#stream
@@ -305,8 +337,8 @@ export class MqttIngest implements ConnectionUser {
       this.#scheduleFlush()
       return
     }
-    writeBlockHeader(taken.bytes, header)
-    this.#sink.storeBytes({ bytes: taken.bytes, records: taken.messages }).then(
+    writeBlockHeader(bytes, header)
+    this.#sink.storeBytes({ bytes, records: messages }).then(
       () => {
         block.isStored = true
         this.#scheduleFlush()
@@ -336,7 +368,9 @@ export class MqttIngest implements ConnectionUser {
       if (!block.isStored) break
       blocks += 1
       this.#bufferedBytes -= block.size
-      if (block.connection !== connection || block.acks.length === 0) continue
+      if (block.connection !== connection) continue
+      this.#acknowledged = block.sequence
+      if (block.acks.length === 0) continue
       acks.push(block.acks)
       count += block.acks.length / 4
     }
@@ -353,13 +387,24 @@ export class MqttIngest implements ConnectionUser {
   #acknowledge(stream: TapStream, acks: readonly Buffer[], count: number): void {
     const window = this.#window.acknowledging(this.#unacknowledged, performance.now())
     this.#unacknowledged -= count
-    stream.writePackets(acks.length === 1 ? acks[0]! : Buffer.concat(acks))
+    if (this.#barrier !== null) stream.writePackets(acks.length === 1 ? acks[0]! : Buffer.concat(acks))
+    else this.#barrier = { ping: stream.writeWithPing(acks), through: this.#acknowledged }
     if (window !== null) this.#reportWindow(window)
     if (this.#window.limit !== null) stream.release(Hold.COALESCE)
     if (stream.backlog > ACK_BACKLOG_BYTES) {
       stream.hold(Hold.BACKLOG)
       stream.whenWritten(() => stream.release(Hold.BACKLOG))
     }
+  }
+
+  /** A broker answers in the order it is asked: the PINGRESP to the barrier says that the acknowledgements before it have arrived. */
+  #pong(): void {
+    const barrier = this.#barrier
+    if (++this.#pongs < (barrier?.ping ?? Number.POSITIVE_INFINITY) || barrier === null) return
+    this.#filter.confirmed(barrier.through)
+    this.#sink.confirmed(this.#filter.tailBlocks)
+    const isMore = this.#acknowledged > barrier.through && this.#stream !== null
+    this.#barrier = isMore ? { ping: this.#stream!.writeWithPing([]), through: this.#acknowledged } : null
   }
 
   #reportWindow(window: number): void {
@@ -380,6 +425,7 @@ export class MqttIngest implements ConnectionUser {
   }
 
   #storeFailed(block: PendingBlock, error: unknown): void {
+    this.#filter.failed(block.sequence)
     if (this.#hasFailed) return
     this.#hasFailed = true
     // From this block on nothing is acknowledged: the broker sends it all again, so QoS 2 ids of these blocks are not "taken before".

@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { MillraceError } from '../errors.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import { Receiver } from '../receiver/receiver.js'
-import { BlockReader, type MqttMessage } from './message-block.js'
-import { MqttIngest, type MqttReceiverStatus } from './mqtt-ingest.js'
+import { BLOCK_HEADER_LENGTH, BlockReader, type MqttMessage, readBlockHeader } from './message-block.js'
+import { type IngestSink, MqttIngest, type MqttReceiverStatus } from './mqtt-ingest.js'
 import { type MqttReceiverOptions, type ResolvedReceiver, resolveReceiver } from './mqtt-options.js'
+import { RedeliveryFilter } from './redelivery-filter.js'
 import { TopicCache } from './topic-cache.js'
 
 const CHUNK_RECORDS = 512
@@ -33,6 +34,8 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
   readonly #clientId: string
   readonly #topicCache = new TopicCache()
   #ingest: MqttIngest | null = null
+  /** Knows what the broker may send again; made at the first start, from what the log holds. */
+  #filter: RedeliveryFilter | null = null
   /** Records of the block being read, while `processMqttMessages` runs. */
   #output: T[] | null = null
 
@@ -53,14 +56,24 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
    */
   abstract processMqttMessages(payload: Buffer, message: MqttMessage): Iterable<T> | void
 
-  onStart(): void {
-    const ingest = new MqttIngest(this.#options, this.#clientId, {
+  async onStart(): Promise<void> {
+    if (this.#filter === null) {
+      const filter = new RedeliveryFilter()
+      for (const bytes of await this.unconfirmed()) {
+        const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+        filter.recovered(block, BLOCK_HEADER_LENGTH, readBlockHeader(block).version)
+      }
+      this.#filter = filter
+    }
+    const sink: IngestSink = {
       storeBytes: (block) => this.storeBytes(block),
       reportError: (message, error) => this.reportError(message, error),
       restart: (message, error) => this.restart(message, error),
       stop: (message, error) => this.stop(message, error),
+      confirmed: (tail) => this.confirmed(tail),
       ratePerSecond: () => this.ratePerSecond,
-    })
+    }
+    const ingest = new MqttIngest(this.#options, this.#clientId, sink, this.#filter)
     this.#ingest = ingest
     ingest.start()
   }

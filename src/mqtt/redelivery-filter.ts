@@ -24,6 +24,13 @@ interface TailBlock {
   readonly version: 4 | 5
 }
 
+/** A block of this connection, in its place in the order of acknowledgements. */
+interface CurrentBlock extends TailBlock {
+  readonly sequence: number
+  /** True when nothing more could be repeated when it was stored. */
+  readonly isSettled: boolean
+}
+
 export interface RedeliveryMetrics {
   /** Messages left out because they are stored already. */
   readonly recognised: number
@@ -38,7 +45,8 @@ export class RedeliveryFilter {
   /** Blocks of earlier connections that may still be repeated. */
   #before: TailBlock[] = []
   /** Blocks of this connection whose acknowledgements are not known to have arrived. */
-  #current: (TailBlock & { readonly isSettled: boolean })[] = []
+  #current: CurrentBlock[] = []
+  #sequence = 0
   /** While a resumed session may still repeat: the tail's frames by packet id, and in order. */
   #frames: TailFrame[] = []
   #byId: Map<number, number> | null = null
@@ -53,9 +61,7 @@ export class RedeliveryFilter {
 
   /** How many of the newest stored blocks are in the tail; blocks of repetitions only do not count. */
   get tailBlocks(): number {
-    let count = this.#before.length
-    for (const { bytes, start } of this.#current) if (bytes.length > start) count++
-    return count
+    return this.#before.length + this.#current.filter(isKept).length
   }
 
   /** True while incoming messages must go through `compact`: a resumed session may still repeat. */
@@ -64,11 +70,23 @@ export class RedeliveryFilter {
   }
 
   /**
-   * Takes a block into the tail, after `compact`. Its frames lie in `bytes` from `start` on (none, when all were repetitions) and
-   * must not change. Call it in the order of storing, once for every set of acknowledgements.
+   * Takes a block into the tail, after `compact`; returns its number. Its frames lie in `bytes` from `start` on (none, when all
+   * were repetitions) and must not change. Call it in the order of storing, once for every set of acknowledgements.
    */
-  stored(bytes: Buffer, start: number, version: 4 | 5): void {
-    this.#current.push({ bytes, start, version, isSettled: this.#byId === null })
+  stored(bytes: Buffer, start: number, version: 4 | 5, hasAcknowledgements = true): number {
+    const sequence = this.#sequence++
+    // What needs no acknowledgement is not sent again; it only keeps its place among blocks that are.
+    if (hasAcknowledgements || this.#current.length > 0) {
+      this.#current.push({ bytes, start, version, sequence, isSettled: this.#byId === null })
+    }
+    return sequence
+  }
+
+  /** The block with that number could not be stored: what it held is new when it comes again. */
+  failed(sequence: number): void {
+    const block = this.#current.find((one) => one.sequence === sequence)
+    this.#current = this.#current.filter((one) => one !== block)
+    this.#before = this.#before.filter((one) => one !== block)
   }
 
   /** Takes in a block that an earlier run of this receiver stored, as `stored` did then. Before the first connection. */
@@ -77,20 +95,19 @@ export class RedeliveryFilter {
   }
 
   /**
-   * The acknowledgements of the oldest `blocks` blocks that this connection stored are known to have arrived: the broker has
+   * The acknowledgements of the blocks of this connection up to number `through` are known to have arrived: the broker has
    * answered something that was sent after them.
    */
-  confirmed(blocks: number): void {
-    const arrived = this.#current.splice(0, blocks)
+  confirmed(through: number): void {
+    const count = this.#current.findIndex(({ sequence }) => sequence > through)
+    const arrived = this.#current.splice(0, count < 0 ? this.#current.length : count)
     // A block stored when nothing more could be repeated: whatever the tail held before it has been acknowledged as well.
     if (arrived.some(({ isSettled }) => isSettled)) this.#before = []
   }
 
   /** A connection was accepted. On a new session nothing is repeated, and the tail is dropped. */
   connected(isSessionResumed: boolean): void {
-    this.#before = isSessionResumed
-      ? [...this.#before, ...this.#current.filter(({ bytes, start }) => bytes.length > start)]
-      : []
+    this.#before = isSessionResumed ? [...this.#before, ...this.#current.filter(isKept)] : []
     this.#current = []
     this.#matched = -1
     this.#byId = null
@@ -139,6 +156,11 @@ export class RedeliveryFilter {
     if ((this.#matched < 0 && !contents.isDup) || frame !== undefined) this.#byId = null
     return false
   }
+}
+
+/** False for a block of repetitions only, which was not stored again. */
+function isKept({ bytes, start }: TailBlock): boolean {
+  return bytes.length > start
 }
 
 /** The frames of the tail a broker may still hold: an id used a second time proves that the first use was acknowledged, and all before it. */

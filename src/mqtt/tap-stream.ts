@@ -26,6 +26,12 @@ export interface TapStreamOptions {
 /** Why a connection is not read at the moment: one bit a reason. */
 export const Hold = { MEMORY: 1, UNACKNOWLEDGED: 2, RATE: 4, COALESCE: 8, STOPPING: 16, BACKLOG: 32 } as const
 
+const PINGREQ = Buffer.from([0xc0, 0x00])
+
+function isPing(chunk: Uint8Array): boolean {
+  return chunk.length === 2 && chunk[0] === 0xc0 && chunk[1] === 0
+}
+
 const READ_BYTES = 256 * 1024
 const ROOM_BYTES = 64 * 1024
 
@@ -43,6 +49,8 @@ export class TapStream extends Duplex {
   #end = 0
   #holds = 0
   #isDiscarding = false
+  /** PINGREQs sent, MQTT.js's own included: each is answered by one PINGRESP, in order. */
+  #pings = 0
   /** Time of the last byte from the broker, in milliseconds since the epoch. */
   lastReadAt: number = Date.now()
   /** True when the broker closed the connection in order, without an error. */
@@ -112,6 +120,12 @@ export class TapStream extends Duplex {
     if (!this.destroyed) this.#socket.write(packets)
   }
 
+  /** Writes whole packets and a PINGREQ behind them, at once; returns which ping of this connection that is, from 1. Its PINGRESP says that the packets have arrived. */
+  writeWithPing(packets: readonly Uint8Array[]): number {
+    this.writePackets(Buffer.concat([...packets, PINGREQ]))
+    return ++this.#pings
+  }
+
   /** From now on what comes is thrown away: the connection is being closed and only its end is waited for. */
   discard(): void {
     this.#isDiscarding = true
@@ -123,11 +137,13 @@ export class TapStream extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    if (isPing(chunk)) this.#pings++
     this.#socket.write(chunk, done)
   }
 
   /** MQTT.js writes a packet in pieces between cork and uncork: one write keeps it whole beside our acknowledgements. */
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    for (const { chunk } of chunks) if (isPing(chunk)) this.#pings++
     this.#socket.write(Buffer.concat(chunks.map((one) => one.chunk)), done)
   }
 

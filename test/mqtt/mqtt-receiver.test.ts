@@ -22,7 +22,7 @@ async function mosquitto(...args: Parameters<typeof Mosquitto.start>): Promise<M
 
 function run<T>(receiver: MqttReceiver<T>): CollectingSink<T> {
   const sink = new CollectingSink(receiver)
-  receiver.onStart()
+  void receiver.onStart()
   cleanUp.push(() => receiver.onStop())
   return sink
 }

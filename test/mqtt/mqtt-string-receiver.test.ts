@@ -17,7 +17,7 @@ afterAll(() => broker.close())
 async function start(topic: string): Promise<void> {
   receiver = new MqttStringReceiver(broker.url, topic)
   sink = new CollectingSink(receiver)
-  receiver.onStart()
+  void receiver.onStart()
   await subscribed()
 }
 

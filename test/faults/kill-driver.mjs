@@ -1,0 +1,48 @@
+/**
+ * The program under test: counts messages by key and writes what each batch brought into a file of its own. It is killed at
+ * any moment and started again with the same arguments.
+ *
+ *   node kill-driver.mjs <checkpoint directory> <broker URL> <output directory> [file that lists what was synced]
+ */
+import { openSync, readlinkSync, writeSync } from 'node:fs'
+import { open, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MqttStringReceiver, StreamingContext } from 'millrace'
+
+const [directory, url, output, syncedList] = process.argv.slice(2)
+
+if (syncedList !== undefined) {
+  // Notes after each sync how long the file was when the sync began: all that a power failure is sure to leave.
+  const list = openSync(syncedList, 'a')
+  const probe = await open(process.execPath)
+  const prototype = Object.getPrototypeOf(probe)
+  await probe.close()
+  const { datasync } = prototype
+  prototype.datasync = async function () {
+    const { size } = await this.stat()
+    const path = readlinkSync(`/proc/self/fd/${this.fd}`)
+    await datasync.call(this)
+    writeSync(list, `${path}\t${size}\n`)
+  }
+}
+
+const ssc = await StreamingContext.getOrCreate(directory, () => {
+  const made = new StreamingContext({
+    appName: 'kill-test',
+    batchInterval: 200,
+    conf: { 'spark.streaming.stopGracefullyOnShutdown': true },
+  })
+  const lines = made.receiverStream(new MqttStringReceiver(url, 'kill', { clientId: 'kill-test', qos: 1 }))
+  lines.foreachRDD(async (rdd, time) => {
+    const records = await rdd.collect()
+    if (records.length === 0) return
+    // Idempotent by batch time: a batch that runs again writes the same file again.
+    const file = join(output, `batch-${time}`)
+    await writeFile(`${file}.tmp`, records.join('\n'))
+    await rename(`${file}.tmp`, file)
+  })
+  return made
+})
+await ssc.start()
+process.on('SIGTERM', () => ssc.stop({ graceful: true }))
+await ssc.awaitTermination()

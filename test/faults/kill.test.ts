@@ -1,0 +1,220 @@
+/**
+ * The promise of the log, tested by breaking it: a program is killed with SIGKILL at random moments while messages pour in at
+ * QoS 1 and the broker is restarted in between. At the end every message published must have come out exactly once.
+ *
+ *   MILLRACE_BUDGET=20 npx vitest run test/faults/kill.test.ts     1,000 kills
+ *   MILLRACE_SEED=7 npx vitest run test/faults/kill.test.ts        the same moments again, as far as a machine repeats itself
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Mosquitto } from '../support/mosquitto.js'
+import { RawPublisher } from '../support/raw-publisher.js'
+
+const budget = Number(process.env.MILLRACE_BUDGET ?? 1)
+const seed = Number(process.env.MILLRACE_SEED ?? 1)
+const ratePerSecond = Number(process.env.MILLRACE_RATE ?? 5000)
+const keys = 97
+const driver = fileURLToPath(new URL('kill-driver.mjs', import.meta.url))
+
+/** Mulberry32: the same moments for the same seed. */
+function randomNumbers(start: number): () => number {
+  let state = start
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+let root = ''
+let broker: Mosquitto
+const children = new Set<ChildProcess>()
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'millrace-kill-'))
+})
+
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL')
+  await rm(root, { recursive: true, force: true })
+})
+
+class Driver {
+  readonly #arguments: readonly string[]
+  #child: ChildProcess | null = null
+  /** The end of what it said on standard error, for when something is wrong. */
+  said = ''
+
+  constructor(...args: string[]) {
+    this.#arguments = args
+  }
+
+  start(): void {
+    const child = spawn(process.execPath, [driver, ...this.#arguments], { stdio: ['ignore', 'ignore', 'pipe'] })
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.said = (this.said + chunk.toString()).slice(-5000)
+    })
+    children.add(child)
+    this.#child = child
+  }
+
+  /** Ends it; resolves to its exit code, null after a kill. */
+  async end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child!
+    const exited = child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : once(child, 'exit')
+    child.kill(signal)
+    await exited
+    children.delete(child)
+    return child.exitCode
+  }
+
+  get hasExited(): boolean {
+    return this.#child!.exitCode !== null
+  }
+}
+
+/** Publishes numbered messages at a rate, until told to stop; can be paused at a moment when the broker has all of them. */
+class Publishing {
+  readonly #publisher: RawPublisher
+  published = 0
+  #isPaused = false
+  #isStopped = false
+  #loop: Promise<void> = Promise.resolve()
+
+  constructor(port: number) {
+    this.#publisher = new RawPublisher(port, 'kill')
+  }
+
+  async start(): Promise<void> {
+    await this.#publisher.connect()
+    this.#isPaused = false
+    this.#loop = this.#run()
+  }
+
+  /** Every message published so far is acknowledged by the broker; none is on its way. */
+  async pause(): Promise<void> {
+    this.#isPaused = true
+    await this.#loop
+    await this.#publisher.finished()
+    await this.#publisher.close()
+  }
+
+  async #run(): Promise<void> {
+    const everyMs = 10
+    while (!this.#isPaused && !this.#isStopped) {
+      const count = Math.round((ratePerSecond * everyMs) / 1000)
+      const payloads = Array.from({ length: count }, () => `k${this.published % keys} ${this.published++}`)
+      await this.#publisher.publish(payloads)
+      await new Promise((resolve) => setTimeout(resolve, everyMs))
+    }
+  }
+}
+
+async function outputs(directory: string): Promise<string[]> {
+  const names = (await readdir(directory)).filter((name) => !name.endsWith('.tmp'))
+  const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
+  return texts.flatMap((text) => text.split('\n'))
+}
+
+/** Cuts every log segment down to what the last sync of it covered. */
+async function cutPower(list: string, log: string): Promise<void> {
+  if (!existsSync(list)) return
+  const synced = new Map<string, number>()
+  for (const line of (await readFile(list, 'utf8')).split('\n')) {
+    const [path, size] = line.split('\t')
+    if (size !== undefined) synced.set(path!, Number(size))
+  }
+  for (const name of await readdir(log).catch(() => [])) {
+    const length = synced.get(join(log, name))
+    if (length === undefined) await rm(join(log, name))
+    else await truncate(join(log, name), length)
+  }
+}
+
+async function killMany(name: string, kills: number, isPowerLoss: boolean): Promise<void> {
+  const random = randomNumbers(seed)
+  const directory = join(root, name)
+  const output = join(directory, 'output')
+  await mkdir(output, { recursive: true })
+  const checkpoint = join(directory, 'checkpoint')
+  const list = join(directory, 'synced')
+  broker = await Mosquitto.start({
+    persistence: true,
+    config: ['max_queued_messages 0', 'max_inflight_messages 0', 'log_type error'],
+  })
+  const program = new Driver(checkpoint, broker.url, output, ...(isPowerLoss ? [list] : []))
+  const publishing = new Publishing(broker.port)
+  try {
+    // The session must exist before the first message counts.
+    program.start()
+    while (!broker.log.includes('kill-test') && !program.hasExited)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await publishing.start()
+    let restarts = 0
+    for (let kill = 0; kill < kills; kill++) {
+      await new Promise((resolve) => setTimeout(resolve, 200 + random() * 1500))
+      expect(program.hasExited, program.said).toBe(false)
+      if (random() < 0.15) {
+        await publishing.pause()
+        await broker.end('SIGTERM')
+        if (random() < 0.5) await program.end('SIGKILL')
+        await broker.restart()
+        await publishing.start()
+        restarts++
+        await new Promise((resolve) => setTimeout(resolve, 200 + random() * 800))
+      }
+      await program.end('SIGKILL')
+      if (isPowerLoss) await cutPower(list, join(checkpoint, 'log'))
+      program.start()
+    }
+    await publishing.pause()
+    const { published } = publishing
+    let found = await outputs(output)
+    for (const deadline = Date.now() + 60_000; new Set(found).size < published && Date.now() < deadline; ) {
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      expect(program.hasExited, program.said).toBe(false)
+      found = await outputs(output)
+    }
+    expect(await program.end('SIGTERM'), program.said).toBe(0)
+    found = await outputs(output)
+    const ids = found.map((line) => Number(line.split(' ')[1]))
+    const unique = new Set(ids)
+    const missing = published - unique.size
+    const repeated = ids.length - unique.size
+    console.log(
+      `| ${name} | ${seed} | ${kills} | ${restarts} | ${published} | ${ratePerSecond} | ${missing} | ${repeated} |`,
+    )
+    expect({ missing, repeated }).toEqual({ missing: 0, repeated: 0 })
+    const counts = new Map<string, number>()
+    for (const line of found) counts.set(line.split(' ')[0]!, (counts.get(line.split(' ')[0]!) ?? 0) + 1)
+    for (let key = 0; key < keys; key++) {
+      expect(counts.get(`k${key}`)).toBe(Math.floor((published - 1 - key) / keys) + 1)
+    }
+  } finally {
+    await publishing.pause().catch(() => {})
+    await program.end('SIGKILL')
+    await broker.close()
+  }
+}
+
+describe('every message published comes out exactly once', () => {
+  it(
+    'when the program is killed at random moments and the broker restarted in between',
+    { timeout: 600_000 * Math.max(budget, 1) },
+    () => killMany('killed', Math.ceil(35 * budget), false),
+  )
+
+  it(
+    'when the power goes as well, and all that was not synced is lost',
+    { timeout: 600_000 * Math.max(budget, 1) },
+    () => killMany('power-loss', Math.ceil(15 * budget), true),
+  )
+})
