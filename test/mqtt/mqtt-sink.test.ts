@@ -17,7 +17,7 @@ async function listen(
 ): Promise<CollectingSink<{ topic: string; payload: Uint8Array }>> {
   const receiver = new MqttMessageReceiver(broker.url, filter, { qos: 2, clientId: `listener-${filter.length}` })
   const sink = new CollectingSink(receiver)
-  receiver.onStart()
+  await receiver.onStart()
   cleanUp.push(() => receiver.onStop())
   await sink.until(() => broker.log.includes(`Sending SUBACK to ${receiver.clientId}`))
   return sink
