@@ -48,6 +48,8 @@ export class DStreamGraph {
 
   /** How long every stream keeps its RDDs at least, in milliseconds. */
   rememberMs = 0
+  /** Input of batches before this time is gone: an operator without state from before begins here. After a restart, the earliest batch that was kept. */
+  earliestTime: Time = Number.NEGATIVE_INFINITY
   /** Where `print` writes. */
   print: (text: string) => void = (text) => {
     process.stdout.write(text)

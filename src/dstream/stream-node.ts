@@ -172,7 +172,8 @@ export abstract class StreamNode {
   /** The RDD one slide before `time`, after making any that are missing before it, oldest first. */
   protected previous(time: Time): RDD<unknown> | null {
     let from = time - this.slideMs
-    while (this.isValid(from) && !this.#generated.has(from)) from -= this.slideMs
+    while (this.isValid(from) && from >= this.graph.earliestTime && !this.#generated.has(from)) from -= this.slideMs
+    if (!this.#generated.has(from)) from += this.slideMs
     let rdd: RDD<unknown> | null = null
     for (let at = from; at < time; at += this.slideMs) rdd = this.rddAt(at)
     return rdd

@@ -92,6 +92,8 @@ export class JobGenerator {
   async #recover(checkpoint: Checkpoint, next: Time, downtime: Downtime): Promise<Time> {
     const { graph, receivers } = this.#options
     const { state } = checkpoint.journal
+    const [earliest] = state.batches.keys()
+    graph.earliestTime = earliest ?? (state.lastAllocated ?? graph.zeroTime) + graph.batchMs
     checkpoint.restoreState(graph)
     for (const [time, { status }] of [...state.batches]) {
       if (status === 'pending') await this.#generate(time)

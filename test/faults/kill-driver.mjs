@@ -7,7 +7,7 @@
 import { openSync, readlinkSync, writeSync } from 'node:fs'
 import { open, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MqttStringReceiver, StreamingContext } from 'millrace'
+import { MqttStringReceiver, StateSpec, StreamingContext } from 'millrace'
 
 const [directory, url, output, syncedList] = process.argv.slice(2)
 
@@ -33,14 +33,28 @@ const ssc = await StreamingContext.getOrCreate(directory, () => {
     conf: { 'spark.streaming.stopGracefullyOnShutdown': true },
   })
   const lines = made.receiverStream(new MqttStringReceiver(url, 'kill', { clientId: 'kill-test', qos: 1 }))
-  lines.foreachRDD(async (rdd, time) => {
-    const records = await rdd.collect()
-    if (records.length === 0) return
+  const write = async (name, text) => {
     // Idempotent by batch time: a batch that runs again writes the same file again.
-    const file = join(output, `batch-${time}`)
-    await writeFile(`${file}.tmp`, records.join('\n'))
+    const file = join(output, name)
+    await writeFile(`${file}.tmp`, text)
     await rename(`${file}.tmp`, file)
+  }
+  const pairs = lines.map((line) => line.split(' '))
+  // Each message with how many of its key have come, itself included.
+  const numbered = pairs.mapWithState(
+    StateSpec.function((key, id, state) => {
+      state.update((state.getOption() ?? 0) + 1)
+      return `${key} ${id} ${state.get()}`
+    }),
+  )
+  numbered.named('numbered').checkpoint('1s')
+  numbered.foreachRDD(async (rdd, time) => {
+    const records = await rdd.collect()
+    if (records.length > 0) await write(`batch-${time}`, records.join('\n'))
   })
+  const totals = pairs.updateStateByKey((values, total) => (total ?? 0) + values.length).named('totals')
+  totals.checkpoint('1s')
+  totals.foreachRDD(async (rdd) => write('totals', JSON.stringify(await rdd.collect())))
   return made
 })
 await ssc.start()

@@ -118,7 +118,7 @@ class Publishing {
 }
 
 async function outputs(directory: string): Promise<string[]> {
-  const names = (await readdir(directory)).filter((name) => !name.endsWith('.tmp'))
+  const names = (await readdir(directory)).filter((name) => /^batch-\d+$/.test(name))
   const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
   return texts.flatMap((text) => text.split('\n'))
 }
@@ -193,10 +193,20 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
       `| ${name} | ${seed} | ${kills} | ${restarts} | ${published} | ${ratePerSecond} | ${missing} | ${repeated} |`,
     )
     expect({ missing, repeated }).toEqual({ missing: 0, repeated: 0 })
-    const counts = new Map<string, number>()
-    for (const line of found) counts.set(line.split(' ')[0]!, (counts.get(line.split(' ')[0]!) ?? 0) + 1)
+    // The state of each key counted every message once: the numbers it gave are 1 to as many as there were.
+    const totals = new Map(JSON.parse(await readFile(join(output, 'totals'), 'utf8')) as [string, number][])
+    const numbers = new Map<string, number[]>()
+    for (const line of found) {
+      const [key, , number] = line.split(' ')
+      const known = numbers.get(key!)
+      if (known === undefined) numbers.set(key!, [Number(number)])
+      else known.push(Number(number))
+    }
     for (let key = 0; key < keys; key++) {
-      expect(counts.get(`k${key}`)).toBe(Math.floor((published - 1 - key) / keys) + 1)
+      const expected = Math.floor((published - 1 - key) / keys) + 1
+      expect(totals.get(`k${key}`)).toBe(expected)
+      const sorted = numbers.get(`k${key}`)!.sort((x, y) => x - y)
+      expect(sorted).toEqual(Array.from({ length: expected }, (_, i) => i + 1))
     }
   } finally {
     await publishing.pause().catch(() => {})
