@@ -33,6 +33,11 @@ export class StateMap {
     this.#table = table
   }
 
+  /** True if the entries are kept in order of update. */
+  get byTime(): boolean {
+    return this.#byTime
+  }
+
   /** The next version, equal to this one until it is changed; this one stays as it is. */
   copy(): StateMap {
     if (this.#next !== null) return new StateMap(this.#byTime, this.#detached())

@@ -5,14 +5,8 @@
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
 import type { StreamNode } from '../dstream/stream-node.js'
 import { MillraceError } from '../errors.js'
-import type { RDD } from '../rdd/rdd.js'
-import { type AnyFunction, FunctionScope } from '../rdd/task-function.js'
+import type { AnyFunction } from '../rdd/task-function.js'
 import type { Time } from '../time.js'
-
-/** A node that makes its RDD from others by a callback, which can be run again to see which functions it gives to RDDs. */
-interface Building extends StreamNode {
-  build(rdds: readonly RDD<unknown>[], time: Time): RDD<unknown>
-}
 
 /** Batches whose functions are kept: those of a `transform`, which makes new ones each batch. */
 const KEPT_BATCHES_MAX = 8
@@ -20,8 +14,8 @@ const KEPT_BATCHES_MAX = 8
 export class GraphFunctions {
   readonly #graph: DStreamGraph
   readonly #nodes: ReadonlyMap<string, StreamNode>
-  readonly #constant = new Map<string, AnyFunction>()
-  readonly #byTime = new Map<Time, Map<string, AnyFunction>>()
+  /** Functions by operator: of every batch (null), or of those of late. */
+  readonly #known = new Map<Time | null, Map<string, readonly AnyFunction[]>>([[null, new Map()]])
 
   constructor(graph: DStreamGraph) {
     this.#graph = graph
@@ -30,11 +24,9 @@ export class GraphFunctions {
 
   /** The function of that name, of the batch of `time` when its operator makes new ones each batch. Throws `FUNCTION_NOT_FOUND`. */
   readonly find = (id: string, time: Time | null): AnyFunction => {
-    const known = this.#functionsOf(time).get(id)
-    if (known !== undefined) return known
-    this.#build(id.slice(0, id.lastIndexOf('/')), time)
-    const built = this.#functionsOf(time).get(id)
-    if (built !== undefined) return built
+    const slash = id.lastIndexOf('/')
+    const found = this.#functions(id.slice(0, slash), time)[Number(id.slice(slash + 1))]
+    if (found !== undefined) return found
     throw new MillraceError(
       'FUNCTION_NOT_FOUND',
       `Function ${id} is not in this worker's graph; the driver's graph has another shape. Describe the same graph every time the job module is loaded.`,
@@ -42,21 +34,33 @@ export class GraphFunctions {
     )
   }
 
-  #functionsOf(time: Time | null): Map<string, AnyFunction> {
-    if (time === null) return this.#constant
-    let functions = this.#byTime.get(time)
+  #functions(operator: string, time: Time | null): readonly AnyFunction[] {
+    let known = this.#known.get(time)
+    if (known === undefined) {
+      known = new Map()
+      this.#known.set(time, known)
+      if (this.#known.size > KEPT_BATCHES_MAX) this.#forgetOldest()
+    }
+    let functions = known.get(operator)
     if (functions === undefined) {
-      functions = new Map()
-      this.#byTime.set(time, functions)
-      if (this.#byTime.size > KEPT_BATCHES_MAX) this.#byTime.delete(this.#byTime.keys().next().value!)
+      functions = this.#record(operator, time)
+      known.set(operator, functions)
     }
     return functions
   }
 
+  #forgetOldest(): void {
+    for (const time of this.#known.keys()) {
+      if (time === null) continue
+      this.#known.delete(time)
+      return
+    }
+  }
+
   /** Runs the operator's callback over RDDs that only record: nothing of them is ever computed. */
-  #build(operator: string, time: Time | null): void {
-    const node = this.#nodes.get(operator) as Building | undefined
-    if (typeof node?.build !== 'function') return
+  #record(operator: string, time: Time | null): readonly AnyFunction[] {
+    const node = this.#nodes.get(operator)
+    if (node === undefined) return []
     const { context } = this.#graph
     const parents = node.dependencies.map(() =>
       context.rdd({
@@ -69,7 +73,7 @@ export class GraphFunctions {
         rddId: -1,
       }),
     )
-    FunctionScope.collecting(this.#functionsOf(time), () => node.build(parents, time ?? 0))
+    return node.functions(parents, time ?? 0)
   }
 }
 

@@ -34,7 +34,6 @@ export type TaskFunction = UserFunction | LibraryFunction
 /** The operator whose functions are being named, while it builds its RDDs. */
 export class FunctionScope {
   static #current: FunctionScope | null = null
-  static #collected: Map<string, AnyFunction> | null = null
 
   readonly operator: string
   readonly time: Time | null
@@ -57,22 +56,11 @@ export class FunctionScope {
     }
   }
 
-  /** Runs `body` and puts every function that is named meanwhile into `functions`, by its id. */
-  static collecting(functions: Map<string, AnyFunction>, body: () => void): void {
-    FunctionScope.#collected = functions
-    try {
-      body()
-    } finally {
-      FunctionScope.#collected = null
-    }
-  }
-
   /** The name for the next function given, in the scope that is open, if one is. */
   static name(call: AnyFunction): UserFunction {
     const scope = FunctionScope.#current
     if (scope === null) return { type: 'user', id: null, time: null, call }
     const id = `${scope.operator}/${scope.functions.push(call) - 1}`
-    FunctionScope.#collected?.set(id, call)
     return { type: 'user', id, time: scope.time, call }
   }
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { NodePartitionValue } from '../../src/engine/spark/protocol.js'
 import { MillraceError } from '../../src/errors.js'
 import { childrenOf, eventually, isAlive } from './processes.js'
-import { NEWEST, OLDEST, openSpark, removeDirectories, type SparkDriver } from './spark-driver.js'
+import { NEWEST, OLDEST, openSpark, removeDirectories, type SparkDriver, temporaryDirectory } from './spark-driver.js'
 
 afterAll(removeDirectories)
 
@@ -135,19 +135,19 @@ for (const version of [NEWEST, OLDEST]) {
     })
 
     it('reads back an RDD from a checkpoint with the same partitions', async () => {
-      const { removable, path } = await checkpoint(spark)
+      const directory = await checkpoint(spark)
       expect(
         await spark.collect([
-          ['restore', 6, path],
+          ['restore', 6, directory],
           ['collect', 6, null],
         ]),
       ).toEqual(['0:one', '1:two'])
-      await spark.connection.call([['delete', removable]])
-      expect((await spark.connection.call([['list', removable]])).value).toEqual([])
+      await spark.connection.call([['delete', directory]])
+      expect((await spark.connection.call([['list', directory]])).value).toEqual([])
     })
 
     it('writes whole small files for the state of the driver', async () => {
-      const path = `${process.env.TMPDIR ?? '/tmp'}/millrace-${version}-${process.pid}/state.json`
+      const path = `${temporaryDirectory()}/below/state.json`
       await spark.connection.call([['write', path, Buffer.from('1')]])
       await spark.connection.call([['write', path, Buffer.from('2')]])
       expect(String((await spark.connection.call([['read', path]])).value)).toBe('2')
@@ -158,15 +158,14 @@ for (const version of [NEWEST, OLDEST]) {
   })
 }
 
-async function checkpoint(spark: SparkDriver): Promise<{ removable: string; path: string }> {
-  const directory = `/tmp/millrace-checkpoint-${spark.pid}`
-  const { value } = await spark.connection.call([
+async function checkpoint(spark: SparkDriver): Promise<string> {
+  const directory = `${temporaryDirectory()}/checkpoint`
+  await spark.connection.call([
     ['node', 5, [], slices('one', 'two'), stage('return [task.payload]'), 'kept'],
-    ['checkpoint', 5, directory],
+    ['checkpoint', 4, 5, directory],
   ])
-  const [path, partitions] = value as [string, number]
-  expect(partitions).toBe(2)
-  return { removable: directory, path }
+  expect(await spark.collect([['collect', 4, null]])).toEqual(['0:one', '1:two'])
+  return directory
 }
 
 describe('Ends of the bridge', { timeout: 120_000 }, () => {

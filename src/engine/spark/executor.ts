@@ -9,6 +9,7 @@ import type { Time } from '../../time.js'
 import { assertSameShape } from '../graph-functions.js'
 import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+import { fromChunk, toChunks } from './chunk.js'
 import { decodeValues } from './frames.js'
 import type { JavaLink } from './java-link.js'
 import { Frame } from './protocol.js'
@@ -17,8 +18,6 @@ import { decodeStage, type Stage, type TaskPayload } from './stage.js'
 
 /** Before a chunk's records when it goes through a shuffle: the partition it goes to and the map partition it comes from. */
 const SHUFFLE_HEAD_BYTES = 8
-/** Records in a chunk of a result: enough to serialize by columns, not too many for one array of bytes. */
-const CHUNK_RECORDS_MAX = 1 << 15
 /** Stages are asked for again for every partition of every batch; functions of old batches go with them. */
 const KEPT_STAGES_MAX = 64
 
@@ -92,10 +91,7 @@ function stageOf(bytes: Uint8Array, job: WorkerJob, stages: Map<string, Stage>):
 
 async function sendRecords(link: JavaLink, stage: Stage, partition: number, inputs: TaskInputs): Promise<void> {
   const records = await computePartition(stage.top, partition, inputs)
-  for (let from = 0; from < records.length; from += CHUNK_RECORDS_MAX) {
-    const chunk = records.length <= CHUNK_RECORDS_MAX ? records : records.slice(from, from + CHUNK_RECORDS_MAX)
-    link.sendBytes(Frame.OUTPUT, serializeRecords(chunk))
-  }
+  for (const chunk of toChunks(records)) link.sendBytes(Frame.OUTPUT, chunk)
 }
 
 async function sendBuckets(
@@ -141,7 +137,7 @@ class WorkerInputs implements TaskInputs {
   *#read(inputs: readonly { chunks: Buffer[]; stream: number | null }[]): Generator<readonly unknown[]> {
     for (const { chunks, stream } of inputs) {
       for (const chunk of chunks) {
-        if (stream === null) yield deserializeRecords(chunk)
+        if (stream === null) yield fromChunk(chunk)
         else yield* readReceivedBlock(chunk, this.#job.receivers.get(stream))
       }
     }

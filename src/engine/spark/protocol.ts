@@ -109,10 +109,10 @@ export type Operation =
   | readonly ['job', description: string]
   /** Computes partitions (all when null), whose chunks come as DATA; the value is the reports of the tasks. */
   | readonly ['collect', handle: number, partitions: readonly number[] | null]
-  /** Computes and writes every partition, or keeps it in the executors (null): `[path, partitions, reports]`. */
-  | readonly ['checkpoint', handle: number, directory: string | null]
-  /** The RDD that `checkpoint` wrote to `path`. */
-  | readonly ['restore', handle: number, path: string]
+  /** Computes `parent` and makes it an RDD without history: written to `directory`, or in the executors, in two copies where there are two. */
+  | readonly ['checkpoint', handle: number, parent: number, directory: string | null]
+  /** The RDD that `checkpoint` wrote to `directory`. */
+  | readonly ['restore', handle: number, directory: string]
   /** Received blocks by Spark's own block info: `[name, [executor, level][]][]`. */
   | readonly ['blocks']
   /** Ends the idle Node workers of this JVM. */

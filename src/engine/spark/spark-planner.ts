@@ -60,6 +60,17 @@ export class SparkPlanner {
     this.#registry.register(lineage, handle)
   }
 
+  newHandle(): number {
+    return ++this.#lastHandle
+  }
+
+  /** From now on the kept partitions of this RDD are those of `handle`; the handle they had, or null. */
+  replaceKept(rddId: number, handle: number): number | null {
+    const before = this.#keptHandles.get(rddId) ?? null
+    this.#keptHandles.set(rddId, handle)
+    return before
+  }
+
   /** The handle of a kept RDD, which is forgotten; null when it was never computed. */
   forgetKept(rddId: number): number | null {
     const handle = this.#keptHandles.get(rddId) ?? null

@@ -5,11 +5,11 @@ import type { Lineage, MappedLineage, PartitionedLineage } from '../../rdd/linea
 import { Pacer } from '../../rdd/pacer.js'
 import { RangePartitioner, rangeBounds } from '../../rdd/partitioner.js'
 import { canTravel } from '../../rdd/task-function.js'
-import { deserializeRecords } from '../../storage/record-serializer.js'
 import type { Time } from '../../time.js'
 import { readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 import type { BridgeConnection, CallResult } from './bridge-connection.js'
+import { fromChunk } from './chunk.js'
 import type { Operation } from './protocol.js'
 import type { SparkPlanner } from './spark-planner.js'
 import { functionsOf, functionsOfShuffle } from './stage.js'
@@ -46,7 +46,7 @@ export class SparkRunner implements JobRunner {
     const records = new Map<number, unknown[]>(wanted.map((partition) => [partition, []]))
     for (const { partition, bytes } of chunks) {
       const into = records.get(partition)!
-      for (const record of deserializeRecords(bytes)) into.push(record)
+      for (const record of fromChunk(bytes)) into.push(record)
     }
     return wanted.map((partition) => records.get(partition)!)
   }
@@ -54,40 +54,37 @@ export class SparkRunner implements JobRunner {
   async checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage> {
     const here = await this.#localized(lineage, job)
     const { operations, handle, temporary } = this.#planner.plan(here)
-    const run: Operation[] = [['job', describe(job)], ...operations, ['checkpoint', handle, directory]]
-    const { value } = await this.#call(
-      run,
-      job.batchTime,
-      temporary.filter((each) => each !== handle),
-    )
-    const [path] = value as unknown as [string]
+    const copy = this.#planner.newHandle()
+    const run: Operation[] = [['job', describe(job)], ...operations, ['checkpoint', copy, handle, directory]]
+    await this.#call(run, job.batchTime, temporary)
     const { id, partitions, partitioner } = lineage
-    const kept = directory === null ? null : path
-    const checkpointed: Lineage = {
+    const node = {
       type: 'checkpointed',
       id,
       partitions,
       partitioner,
       storageLevel: null,
-      directory: kept,
+      directory,
       rddId: id,
-    }
-    this.#planner.adopt(checkpointed, handle)
-    return checkpointed
+    } as const
+    this.#planner.adopt(node, copy)
+    // Whoever reads the kept partitions from now on reads the copy, which has no history.
+    if (directory === null) this.#release(this.#planner.replaceKept(id, copy))
+    return node
   }
 
   unpersist(rddId: number): void {
-    const handle = this.#planner.forgetKept(rddId)
+    this.#release(this.#planner.forgetKept(rddId))
+  }
+
+  #release(handle: number | null): void {
     if (handle === null) return
+    const release: Operation[] = [
+      ['unpersist', handle],
+      ['drop', [handle]],
+    ]
     // Nobody waits for it; a bridge that is closed has dropped everything anyway.
-    this.#call(
-      [
-        ['unpersist', handle],
-        ['drop', [handle]],
-      ],
-      null,
-      [],
-    ).catch(() => {})
+    this.#call(release, null, []).catch(() => {})
   }
 
   #call(operations: readonly Operation[], time: Time | null, temporary: readonly number[]): Promise<CallResult> {

@@ -1,5 +1,7 @@
 package io.millrace.bridge;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
 import java.lang.reflect.Method;
 import java.util.ArrayList;
@@ -7,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -20,6 +23,9 @@ import scala.Tuple2;
  * lineage is built and run in one call.
  */
 final class Operations {
+  /** The file in a checkpoint's directory that says where below it the partitions are. */
+  private static final String POINTER = "millrace-checkpoint";
+
   private final Gateway gateway;
   private final Map<Integer, JavaRDD<byte[]>> handles = new ConcurrentHashMap<>();
   private final TaskReports reports = new TaskReports();
@@ -92,7 +98,7 @@ final class Operations {
       case "collect":
         return collect(call, rdd(o.get(1)), o.get(2) == null ? null : Values.toInts(o.get(2)));
       case "checkpoint":
-        return checkpoint(rdd(o.get(1)), Values.toText(o.get(2)));
+        return checkpoint(Values.toInt(o.get(1)), rdd(o.get(2)), Values.toText(o.get(3)));
       case "restore":
         handles.put(Values.toInt(o.get(1)), restore(Values.toText(o.get(2))));
         return null;
@@ -102,14 +108,14 @@ final class Operations {
         NodeWorkerPool.get().closeIdle();
         return null;
       case "write":
-        files.write(Values.toText(o.get(1)), Values.toBytes(o.get(2)), context().hadoopConfiguration());
+        files.write(Values.toText(o.get(1)), Values.toBytes(o.get(2)), hadoop());
         return null;
       case "read":
-        return files.read(Values.toText(o.get(1)), context().hadoopConfiguration());
+        return files.read(Values.toText(o.get(1)), hadoop());
       case "list":
-        return files.list(Values.toText(o.get(1)), context().hadoopConfiguration());
+        return files.list(Values.toText(o.get(1)), hadoop());
       case "delete":
-        return files.delete(Values.toText(o.get(1)), context().hadoopConfiguration());
+        return files.delete(Values.toText(o.get(1)), hadoop());
       default:
         throw new IllegalArgumentException("The bridge has no operation " + o.get(0) + ".");
     }
@@ -177,31 +183,45 @@ final class Operations {
     return reports.drain();
   }
 
-  /** Computes every partition and writes it; the result is where. Without a directory the executors keep them, history cut off. */
-  private Object checkpoint(JavaRDD<byte[]> rdd, String directory) {
+  /**
+   * A copy of the RDD without its history. Copies that stay in the executors are on disk too and in two executors where there are
+   * two: what a lost one held could not be computed again.
+   */
+  private Object checkpoint(int handle, JavaRDD<byte[]> rdd, String directory) throws IOException {
+    JavaRDD<byte[]> copy = new JavaRDD<>(rdd.mapPartitions(chunks -> chunks, true).rdd(), NodeRdd.BYTES);
     if (directory == null) {
-      rdd.rdd().localCheckpoint();
+      boolean alone = context().sc().statusTracker().getExecutorInfos().length <= 2;
+      copy.persist(alone ? StorageLevel.MEMORY_AND_DISK() : StorageLevel.MEMORY_AND_DISK_2());
+      copy.rdd().localCheckpoint();
     } else {
       context().setCheckpointDir(directory);
-      rdd.checkpoint();
+      copy.checkpoint();
     }
     VoidFunction<java.util.Iterator<byte[]>> readAll = chunks -> {
       while (chunks.hasNext()) chunks.next();
     };
-    rdd.foreachPartition(readAll);
-    return List.of(
-        directory == null ? "" : rdd.getCheckpointFile().get(), rdd.getNumPartitions(), reports.drain());
+    copy.foreachPartition(readAll);
+    // Spark writes below a directory of its own making; where, is noted last, and says that all of it is there.
+    if (directory != null) files.write(directory + "/" + POINTER, copy.getCheckpointFile().get().getBytes(UTF_8), hadoop());
+    handles.put(handle, copy);
+    return reports.drain();
   }
 
   /** checkpointFile is protected in Scala and public in bytecode; PySpark relies on it too. */
   @SuppressWarnings("unchecked")
-  private JavaRDD<byte[]> restore(String path) {
+  private JavaRDD<byte[]> restore(String directory) throws IOException {
+    byte[] path = files.read(directory + "/" + POINTER, hadoop());
+    if (path == null) throw new IllegalArgumentException("There is no checkpoint in " + directory + ".");
     try {
       Method checkpointFile = JavaSparkContext.class.getMethod("checkpointFile", String.class);
-      return (JavaRDD<byte[]>) checkpointFile.invoke(context(), path);
+      return (JavaRDD<byte[]>) checkpointFile.invoke(context(), new String(path, UTF_8));
     } catch (ReflectiveOperationException missing) {
-      throw new UnsupportedOperationException("This Spark offers no way to read back the checkpoint " + path + ".", missing);
+      throw new UnsupportedOperationException("This Spark offers no way to read back the checkpoint in " + directory + ".", missing);
     }
+  }
+
+  private Configuration hadoop() {
+    return context().hadoopConfiguration();
   }
 
   private JavaRDD<byte[]> rdd(Object handle) {
