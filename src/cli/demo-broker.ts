@@ -1,7 +1,7 @@
 /** A broker for the demo: Mosquitto when it is on the machine, else the one in this process. Loopback only, on a free port. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,7 +34,7 @@ async function startEmbedded(): Promise<DemoBroker> {
 
 /**
  * Starts Mosquitto under a shell that outlives neither us nor it: the shell waits on its standard input, which closes when this
- * process ends, however it ends, and then takes Mosquitto with it. In a process group of its own, so that Ctrl-C reaches us only.
+ * process ends, however it ends, and then takes Mosquitto and its directory with it. In a process group of its own, so that Ctrl-C reaches us only.
  */
 async function startMosquitto(program: string): Promise<DemoBroker> {
   const directory = mkdtempSync(join(tmpdir(), 'millrace-broker-'))
@@ -43,15 +43,18 @@ async function startMosquitto(program: string): Promise<DemoBroker> {
   const port = await freePort()
   const conf = join(directory, 'mosquitto.conf')
   writeFileSync(conf, `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest stderr\n`)
-  const shell = spawn('/bin/sh', ['-c', '"$0" -c "$1" & exec >&- 2>&-; read _; kill $!; wait', program, conf], {
-    stdio: ['pipe', 'ignore', 'pipe'],
-    detached: true,
-  })
+  const shell = spawn(
+    '/bin/sh',
+    ['-c', '"$0" -c "$1" & exec >&- 2>&-; read _; kill $!; wait; rm -r "$2"', program, conf, directory],
+    {
+      stdio: ['pipe', 'ignore', 'pipe'],
+      detached: true,
+    },
+  )
   const stopped = once(shell, 'exit')
   const stop = async (): Promise<void> => {
     shell.stdin.end()
     await stopped
-    rmSync(directory, { recursive: true, force: true })
   }
   let log = ''
   await new Promise<void>((resolve, reject) => {

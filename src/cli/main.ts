@@ -70,6 +70,9 @@ function explain(error: unknown): string {
   return lines.join('\n')
 }
 
+// Who reads no further, as `head` does, wants no more: end as other programs do, without a word.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+
 let status: number
 try {
   status = await main(process.argv.slice(2))

@@ -31,6 +31,12 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
   return new RunningCli(process.execPath, [main, ...args], options)
 }
 
+/** The same with standard output piped into another command; the status is that of `millrace`. */
+export function cliInto(reader: string, args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const command = [process.execPath, main, ...args].map((part) => `'${part}'`).join(' ')
+  return new RunningCli('bash', ['-c', `${command} | ${reader}; exit "\${PIPESTATUS[0]}"`], options).ended
+}
+
 /** The same in a terminal of 100 columns: standard output and standard error are its screen, what is typed is standard input. */
 export function startCliInTerminal(args: readonly string[], options: CliOptions = {}): RunningCli {
   const command = [process.execPath, main, ...args].map((part) => `'${part}'`).join(' ')
