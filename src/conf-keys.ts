@@ -367,6 +367,18 @@ export const confKeys = {
     doc: 'options of the Node processes beside the executors, such as --max-old-space-size=512',
   },
 
+  'millrace.task.timeout': {
+    kind: 'duration',
+    default: null,
+    on: 'embedded',
+    doc: 'how long a task may run in a thread of local[N] before the thread is ended and the task run again; not set means no limit',
+  },
+  'millrace.shuffle.memory': {
+    kind: 'bytes',
+    default: 67_108_864,
+    on: 'embedded',
+    doc: 'how much output a task of a shuffle holds in memory before it writes it to a file',
+  },
   'millrace.batch.failurePolicy': {
     kind: 'text',
     default: 'stop',

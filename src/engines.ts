@@ -1,6 +1,8 @@
 /** Which engine a master means. */
+import { availableParallelism } from 'node:os'
 import type { Conf } from './conf.js'
-import { EmbeddedEngine } from './engine/embedded/embedded-engine.js'
+import { EmbeddedEngine, type ThreadOptions } from './engine/embedded/embedded-engine.js'
+import type { GraphSource } from './engine/embedded/messages.js'
 import type { Engine, ReceiverListener } from './engine/engine.js'
 import { MillraceError } from './errors.js'
 import type { Receiver } from './receiver/receiver.js'
@@ -16,30 +18,54 @@ export interface EngineSetup {
   readonly listener: ReceiverListener
   /** To be called when the engine cannot go on, for a reason no call can report. */
   readonly onFailure: (error: Error) => void
+  /** Where workers find the graph, or null for a graph that exists in this process only. */
+  readonly source: GraphSource | null
+  /** The shape of the graph, once it is described. */
+  readonly shape: () => readonly string[]
 }
 
-/** The engine for a context that a script makes itself: `local`, since no other thread or process could load its graph. */
+/** The engine for the master of `setup`. Throws `MASTER_NEEDS_JOB_MODULE` and `UNKNOWN_MASTER`. */
 export function scriptEngine(setup: EngineSetup): Engine {
   const { master, conf } = setup
-  if (master !== 'local') throw unusableMaster(master)
+  const threads = master === 'local' ? null : threadOptions(setup)
   return new EmbeddedEngine({
     clock: setup.clock,
     receivers: setup.receivers,
     listener: setup.listener,
-    parallelism: conf.get('spark.default.parallelism') ?? 1,
+    parallelism: conf.get('spark.default.parallelism') ?? threads?.count ?? 1,
     blockIntervalMs: conf.get('spark.streaming.blockInterval'),
     blockQueueSize: conf.get('spark.streaming.blockQueueSize'),
     restartDelayMs: conf.get('spark.streaming.receiverRestartDelay'),
     memoryBytes: conf.get('millrace.receiver.memory'),
     ratePerSecond: conf.get('spark.streaming.receiver.maxRate'),
+    threads,
   })
 }
 
+/** What `local[N]`, `local[*]` and `local[N,F]` ask for: N threads, a task failing F times at most. */
+function threadOptions({ master, conf, source, shape }: EngineSetup): ThreadOptions {
+  const match = /^local\[\s*(\*|[1-9]\d{0,3})\s*(?:,\s*([1-9]\d{0,3})\s*)?\]$/.exec(master)
+  if (match === null || source === null) throw unusableMaster(master)
+  return {
+    count: match[1] === '*' ? availableParallelism() : Number(match[1]),
+    source,
+    conf: conf.toObject(),
+    shape,
+    maxFailures: match[2] === undefined ? conf.get('spark.task.maxFailures') : Number(match[2]),
+    taskTimeoutMs: conf.get('millrace.task.timeout'),
+    spillBytes: conf.get('millrace.shuffle.memory'),
+  }
+}
+
 function unusableMaster(master: string): MillraceError {
-  if (/^(local\[.+\]|local-cluster\[.+\]|spark:\/\/.+|yarn|k8s:\/\/.+)$/.test(master)) {
+  if (
+    /^(local\[\s*(\*|[1-9]\d{0,3})\s*(,\s*[1-9]\d{0,3}\s*)?\]|local-cluster\[.+\]|spark:\/\/.+|yarn|k8s:\/\/.+)$/.test(
+      master,
+    )
+  ) {
     return new MillraceError(
       'MASTER_NEEDS_JOB_MODULE',
-      `Master ${master} runs functions in other threads or processes, which load them as a module; a script's graph cannot be loaded there. Put the graph into a job module (export default defineJob({ name, batchInterval }, (ssc) => { … })) and start it with: millrace run job.ts --master ${master}`,
+      `Master ${master} runs functions in other threads or processes, which load them as a module; a script's graph cannot be loaded there. Put the graph into a job module (export default defineJob({ name, batchInterval }, (ssc) => { … })) and start it with: millrace run job.ts --master ${master}, or run(job, { master, module }) with the address of the module`,
       { details: { master } },
     )
   }

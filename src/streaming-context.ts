@@ -4,7 +4,9 @@ import { ambientLayers } from './conf-sources.js'
 import { type DStream, streamOf, uniteStreams } from './dstream/dstream.js'
 import { DStreamGraph } from './dstream/dstream-graph.js'
 import { GeneratedNode, ReceiverNode, TransformedNode } from './dstream/nodes.js'
+import type { GraphSource } from './engine/embedded/messages.js'
 import type { Engine } from './engine/engine.js'
+import { graphShape } from './engine/graph-functions.js'
 import { type EngineSetup, scriptEngine } from './engines.js'
 import { MillraceError, toError } from './errors.js'
 import { Log } from './log.js'
@@ -38,6 +40,8 @@ export interface StreamingContextParts {
   readonly log?: Log
   /** Settings from around the process, strongest first. @default those of the command line, the file and the environment */
   readonly ambient?: readonly ConfLayer[]
+  /** Where other threads and processes find the graph this context is being given. */
+  readonly source?: GraphSource
 }
 
 export type StreamingContextState = 'INITIALIZED' | 'ACTIVE' | 'STOPPED'
@@ -117,6 +121,8 @@ export class StreamingContext {
       receivers: this.#receivers,
       listener: new ReceiverStates(this.#bus, this.#log, () => this.#engine.clock.now()),
       onFailure: (error) => this.#stopWith(error),
+      source: parts.source ?? null,
+      shape: () => graphShape(this.graph),
     })
     this.sparkContext = new SparkContext(options.appName, this.#engine.runner)
     this.graph = new DStreamGraph(this.sparkContext, this.batchInterval)

@@ -1,8 +1,11 @@
 /** For tests of jobs: runs a graph over given input batches under a manual clock, with no waiting and no network. */
 import type { DStream } from './dstream/dstream.js'
+import { describeGraph } from './engine/graph-functions.js'
 import type { Item } from './rdd/pair.js'
+import type { RDD } from './rdd/rdd.js'
 import { StreamingContext } from './streaming-context.js'
-import { type Duration, ManualClock, toMilliseconds } from './time.js'
+import { type BuildTest, closureSource, describeTest } from './testing/closure-graph.js'
+import { type Duration, ManualClock, type Time, toMilliseconds } from './time.js'
 
 export { EmbeddedBroker, type EmbeddedBrokerOptions } from './mqtt/embedded-broker.js'
 export { ManualClock }
@@ -42,42 +45,47 @@ export interface RunBatchesOptions<I extends readonly unknown[], O> {
 export async function runBatches<const I extends readonly unknown[], O>(
   options: RunBatchesOptions<I, O>,
 ): Promise<(O[] | null)[]> {
-  const intervalMs = toMilliseconds(options.batchInterval ?? 1000)
+  const batchMs = toMilliseconds(options.batchInterval ?? 1000)
   const inputs = options.inputs as readonly (readonly InputBatch[])[]
   const batches = options.batches ?? Math.max(0, ...inputs.map((input) => input.length))
   const clock = new ManualClock(0)
+  const master = options.master ?? 'local'
+  const build = options.build as BuildTest
+  const source = master === 'local' ? {} : { source: closureSource(build, { batchMs, inputs: inputs.length }) }
   const ssc = new StreamingContext(
-    { appName: 'runBatches', batchInterval: intervalMs, master: options.master ?? 'local', conf: options.conf ?? {} },
+    { appName: 'runBatches', batchInterval: batchMs, master, conf: options.conf ?? {} },
     // A test means the same whatever the machine's settings are.
-    { clock, ambient: [] },
+    { clock, ambient: [], ...source },
   )
-  const streams = inputs.map((input) => inputStream(ssc, input, options.partitions ?? 2, intervalMs))
-  const output = options.build(streams as { readonly [S in keyof I]: DStream<I[S]> }, ssc)
-  const outputs = new Map<number, O[]>()
-  output.foreachRDD(async (rdd, time) => {
-    outputs.set(time, await rdd.collect())
+  const outputs = new Map<Time, O[]>()
+  let output: DStream<unknown> | null = null
+  describeGraph(() => {
+    const next = inputs.map((input) => batchesOf(ssc, input, options.partitions ?? 2))
+    output = describeTest(ssc, next, build, async (rdd, time) => {
+      outputs.set(time, (await rdd.collect()) as O[])
+    })
   })
+  const { node } = output as unknown as DStream<unknown>
   await ssc.start()
   for (let batch = 1; batch <= batches && ssc.getState() === 'ACTIVE'; batch++) {
-    clock.advance(intervalMs)
+    clock.advance(batchMs)
     await ssc.batchesFinished()
   }
   await ssc.stop({ graceful: true })
   await ssc.awaitTermination()
-  const times = Array.from({ length: batches }, (_, i) => (i + 1) * intervalMs)
-  return times.filter((time) => output.node.isValid(time)).map((time) => outputs.get(time) ?? null)
+  const times = Array.from({ length: batches }, (_, i) => (i + 1) * batchMs)
+  return times.filter((time) => node.isValid(time)).map((time) => outputs.get(time) ?? null)
 }
 
-function inputStream(
+/** The RDD of an input for each batch time. */
+function batchesOf(
   ssc: StreamingContext,
   input: readonly InputBatch[],
   partitions: number,
-  intervalMs: number,
-): DStream<unknown> {
-  const { sparkContext } = ssc
-  return ssc.generatedStream('testInput', (time) => {
-    const batch = input[time / intervalMs - 1]
+): (time: Time) => RDD<unknown> | null {
+  return (time) => {
+    const batch = input[time / ssc.batchInterval - 1]
     if (batch === null) return null
-    return sparkContext.parallelize((batch ?? []) as readonly Item[], partitions)
-  })
+    return ssc.sparkContext.parallelize((batch ?? []) as readonly Item[], partitions)
+  }
 }

@@ -1,4 +1,5 @@
 /** `millrace run`: runs a job module, or a script that makes its own context, until it stops or is stopped. */
+import { pathToFileURL } from 'node:url'
 import { bundleJob } from '../engine/job-bundle.js'
 import { importBundle, jobOf } from '../engine/job-module.js'
 import { run as runJob } from '../run.js'
@@ -24,7 +25,7 @@ export const run: Command = {
       // A script has no job to export: it has made its context by now.
       const ssc = lastContext()
       if (module.default === undefined && ssc !== null) return ssc
-      return await runJob(jobOf(module, bundle))
+      return await runJob(jobOf(module, bundle), { module: pathToFileURL(bundle.file) })
     })
     return 0
   },

@@ -5,6 +5,7 @@
  */
 import { MillraceError } from '../errors.js'
 import { identityOf } from '../rdd/keys.js'
+import { storableClass } from '../storage/record-serializer.js'
 
 /** The state of one key. Never changed in place: versions share it. */
 export interface StateEntry {
@@ -87,6 +88,11 @@ export class StateMap {
     return Array.from((this.#next === null ? this.#table : this.#detached()).values())
   }
 
+  /** True if the entries are in order of update. */
+  get isByTime(): boolean {
+    return this.#byTime
+  }
+
   get size(): number {
     return this.#next === null ? this.#table.size : this.#detached().size
   }
@@ -113,3 +119,29 @@ export class StateMap {
     return new Map(Array.from(table).sort(([, a], [, b]) => a.time - b.time))
   }
 }
+
+interface StoredStates {
+  readonly byTime: boolean
+  readonly keys: readonly unknown[]
+  readonly states: readonly unknown[]
+  readonly times: readonly number[]
+}
+
+storableClass(
+  'StateMap',
+  StateMap,
+  (map): StoredStates => {
+    const entries = map.entries()
+    return {
+      byTime: map.isByTime,
+      keys: entries.map(({ key }) => key),
+      states: entries.map(({ state }) => state),
+      times: entries.map(({ time }) => time),
+    }
+  },
+  ({ byTime, keys, states, times }) => {
+    const map = new StateMap(byTime)
+    for (let i = 0; i < keys.length; i++) map.put(keys[i], states[i], times[i]!)
+    return map
+  },
+)

@@ -5,7 +5,7 @@
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
 import type { StreamNode } from '../dstream/stream-node.js'
 import { MillraceError } from '../errors.js'
-import type { AnyFunction } from '../rdd/task-function.js'
+import { type AnyFunction, FunctionScope } from '../rdd/task-function.js'
 import type { Time } from '../time.js'
 
 /** Batches whose functions are kept: those of a `transform`, which makes new ones each batch. */
@@ -17,8 +17,10 @@ export class GraphFunctions {
   /** Functions by operator: of every batch (null), or of those of late. */
   readonly #known = new Map<Time | null, Map<string, readonly AnyFunction[]>>([[null, new Map()]])
 
-  constructor(graph: DStreamGraph) {
+  /** `described` are the functions `describeGraph` gave for this graph. */
+  constructor(graph: DStreamGraph, described: readonly AnyFunction[] = []) {
     this.#graph = graph
+    this.#known.get(null)!.set(jobOperator, described)
     this.#nodes = new Map(graph.nodes.map((node) => [node.id, node]))
   }
 
@@ -75,6 +77,16 @@ export class GraphFunctions {
     )
     return node.functions(parents, time ?? 0)
   }
+}
+
+/** The operator of functions given to RDDs while the graph is described, outside any operator's callback. */
+export const jobOperator = 'job'
+
+/** Describes a graph; functions given to RDDs meanwhile get names, under which `GraphFunctions` finds them. */
+export function describeGraph(build: () => void): readonly AnyFunction[] {
+  const scope = new FunctionScope(jobOperator, null)
+  scope.run(build)
+  return scope.functions
 }
 
 /** The shape of a graph: one line a node, with its id and those of its parents. Two places that run one job have equal shapes. */

@@ -12,25 +12,60 @@ export type Bucket = Pair<unknown, unknown>[]
 type Create = (value: unknown) => unknown
 type Merge = (combined: unknown, value: unknown) => unknown
 
-/** Collects the records of one map task: `emit` for each, then `buckets` once. */
+/** Collects the records of one map task: `emit` for each, then `buckets` for what has been collected since the last call. */
 export interface ShuffleWriter {
   readonly emit: (record: unknown) => void
   buckets(): Bucket[]
 }
 
-/** The writer for a map task of this shuffle. */
-export function shuffleWriter(shuffle: PartitionedLineage): ShuffleWriter {
+/** How much a writer may hold before it must let go of it. */
+export interface WriterBound {
+  /** Pairs, or keys when the shuffle combines. */
+  readonly entriesMax: () => number
+  /** Takes what was collected; the writer starts anew. */
+  readonly flush: (buckets: Bucket[]) => void
+}
+
+/** The writer for a map task of this shuffle; without a bound it holds everything until the end. */
+export function shuffleWriter(shuffle: PartitionedLineage, bound: WriterBound | null = null): ShuffleWriter {
   const { combiner, partitioner } = shuffle
+  const { partitions } = partitioner
   const partitionOf = partitionFunction(partitioner)
+  let left = bound?.entriesMax() ?? Number.POSITIVE_INFINITY
+  let buckets: Bucket[]
+  let emit: (record: unknown) => void
   if (combiner?.mapSide) {
-    const table = new CombineTable(combiner.create.call, combiner.mergeValue.call)
-    return { emit: table.add, buckets: () => bucketed(table.pairs(), partitioner.partitions, partitionOf) }
+    let table = new CombineTable(combiner.create.call, combiner.mergeValue.call)
+    const take = (): Bucket[] => {
+      const pairs = table.pairs()
+      table = new CombineTable(combiner.create.call, combiner.mergeValue.call)
+      return bucketed(pairs, partitions, partitionOf)
+    }
+    if (bound === null) return { emit: table.add, buckets: take }
+    emit = (record) => {
+      table.add(record)
+      if (table.size >= left) {
+        bound.flush(take())
+        left = bound.entriesMax()
+      }
+    }
+    return { emit, buckets: take }
   }
-  const buckets: Bucket[] = Array.from({ length: partitioner.partitions }, () => [])
-  const emit = (record: unknown): void => {
+  const empty = (): Bucket[] => Array.from({ length: partitions }, () => [])
+  const take = (): Bucket[] => {
+    const taken = buckets
+    buckets = empty()
+    return taken
+  }
+  buckets = empty()
+  emit = (record) => {
     buckets[partitionOf((record as Pair<unknown, unknown>)[0])]!.push(record as Pair<unknown, unknown>)
+    if (--left === 0) {
+      bound!.flush(take())
+      left = bound!.entriesMax()
+    }
   }
-  return { emit, buckets: () => buckets }
+  return { emit, buckets: take }
 }
 
 function bucketed(pairs: Bucket, partitions: number, partitionOf: (key: unknown) => number): Bucket[] {
@@ -91,6 +126,11 @@ class CombineTable {
         else entry.value = merge(entry.value, value)
       }
     }
+  }
+
+  /** How many keys there are. */
+  get size(): number {
+    return this.#primitive.size + this.#composite.size
   }
 
   pairs(): Bucket {

@@ -1,15 +1,18 @@
 /** Keeps the blocks of one executor: received input and cached partitions, as values or as bytes. */
 import { MillraceError } from '../errors.js'
 import type { LogPosition } from './log-reader.js'
+import type { StoredBytes } from './stored-bytes.js'
 
 /** A block's content: records, or bytes that the stream's receiver reads back. */
 export type KeptContent =
   | { readonly type: 'records'; readonly records: readonly unknown[] }
   | { readonly type: 'bytes'; readonly bytes: Uint8Array }
 
-/** A content that is kept here, or the place in a log where it is. */
+/** A content that is kept here, or in memory all threads share, or the place in a log where it is. */
 export type BlockContent =
   | KeptContent
+  /** Where every thread can read it: frames of records, or the receiver's bytes. */
+  | { readonly type: 'stored'; readonly format: 'records' | 'bytes'; readonly stored: StoredBytes }
   | {
       readonly type: 'logged'
       /** The directory of the log. */

@@ -31,6 +31,7 @@ const Tag = {
   arrayBuffer: 13,
   typedArray: 14,
   count: 15,
+  storable: 16,
 } as const
 
 const typedArrays = [
@@ -49,6 +50,30 @@ const typedArrays = [
 ] as const
 
 type Fields = Record<string, unknown>
+
+interface Storable {
+  readonly name: string
+  readonly pack: (instance: never) => unknown
+  readonly unpack: (data: never) => unknown
+}
+
+const storableByPrototype = new Map<object, Storable>()
+const storableByName = new Map<string, Storable>()
+
+/**
+ * Lets instances of a class of Millrace's own be stored: `pack` gives plain data, `unpack` makes an equal instance of it. The
+ * name is part of the format.
+ */
+export function storableClass<T extends object, D>(
+  name: string,
+  type: { readonly prototype: T },
+  pack: (instance: T) => D,
+  unpack: (data: D) => T,
+): void {
+  const storable = { name, pack, unpack }
+  storableByPrototype.set(type.prototype, storable)
+  storableByName.set(name, storable)
+}
 
 /**
  * The records as bytes. Plain objects, arrays, text, numbers (NaN and -0 too), bigint, booleans, null, undefined, Date, Map,
@@ -271,6 +296,13 @@ function writeObject(writer: ByteWriter, value: object, depth: number): void {
     writeBytes(writer, [Tag.arrayBuffer], new Uint8Array(value as ArrayBuffer))
     return
   }
+  const storable = storableByPrototype.get(prototype)
+  if (storable !== undefined) {
+    writer.byte(Tag.storable)
+    writer.text(storable.name)
+    writeValue(writer, storable.pack(value as never), depth)
+    return
+  }
   const kind = typedArrays.findIndex((type) => prototype === type.prototype)
   if (kind < 0) {
     const name = (value.constructor as { name?: string } | undefined)?.name || 'a class without a name'
@@ -326,6 +358,12 @@ function readValue(reader: ByteReader): unknown {
       const type = typedArrays[reader.byte()]
       if (type === undefined) throw new RangeError('A typed array of a kind that is not known.')
       return new (type as Uint8ArrayConstructor)(reader.copy(reader.count()))
+    }
+    case Tag.storable: {
+      const name = reader.text()
+      const storable = storableByName.get(name)
+      if (storable === undefined) throw new RangeError(`Class ${name} is not known.`)
+      return storable.unpack(readValue(reader) as never)
     }
     default:
       throw new RangeError(`Tag ${tag} is not known.`)

@@ -1,4 +1,4 @@
-/** Spark's own expectations: every executable vector that needs no restart, on master `local`. */
+/** Spark's own expectations: every executable vector that needs no restart, on every embedded master. */
 import { type DStream, MillraceError } from 'millrace'
 import { runBatches } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
@@ -7,13 +7,13 @@ import { comparable, isSubsetWithLast, multiset, type Vector, vectors } from '..
 
 const executable = vectors.filter(({ kind }) => kind === 'dstream')
 
-describe('Spark conformance', () => {
+describe.each(['local', 'local[1]', 'local[2]', 'local[4]'])('Spark conformance on %s', (master) => {
   test.each(executable.map((vector) => [vector.id, vector] as const))('%s', async (_, vector) => {
     if (vector.throws !== undefined) {
-      await expect(outputsOf(vector)).rejects.toSatisfy((error) => MillraceError.is(error))
+      await expect(outputsOf(vector, master)).rejects.toSatisfy((error) => MillraceError.is(error))
       return
     }
-    const { outputs, snapshots } = await outputsOf(vector)
+    const { outputs, snapshots } = await outputsOf(vector, master)
     if (vector.compare === 'subsetWithLast') {
       expect(isSubsetWithLast(outputs, vector.expected)).toBe(true)
     } else {
@@ -30,7 +30,10 @@ describe('Spark conformance', () => {
 })
 
 /** The outputs of the vector's pipeline, and the snapshots of its state if it keeps any. */
-async function outputsOf({ params, input, input2, input3, expected, throws }: Vector): Promise<{
+async function outputsOf(
+  { params, input, input2, input3, expected, throws }: Vector,
+  master: string,
+): Promise<{
   outputs: (unknown[] | null)[]
   snapshots: unknown[][]
 }> {
@@ -44,6 +47,7 @@ async function outputsOf({ params, input, input2, input3, expected, throws }: Ve
       collectSnapshots(scope.snapshots, snapshots)
       return output
     },
+    master,
     batchInterval: params.batchMs,
     partitions: params.partitions ?? 2,
     batches: throws === undefined ? batches : throws.atBatch + 1,

@@ -3,12 +3,21 @@ import { MillraceError, toError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import { Pacer } from '../../rdd/pacer.js'
 import type { Receiver } from '../../receiver/receiver.js'
-import { type BlockManager, type KeptContent, partitionBlockId } from '../../storage/block-manager.js'
+import {
+  type BlockContent,
+  type BlockManager,
+  type KeptContent,
+  partitionBlockId,
+} from '../../storage/block-manager.js'
 import { openDirectory } from '../../storage/directory-handle.js'
 import { LoggedBlocks } from '../../storage/logged-blocks.js'
 import { readPartition, writePartition } from '../../storage/partition-file.js'
+import { recordsOf } from '../../storage/record-frames.js'
+import { readStored } from '../../storage/stored-bytes.js'
 import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+
+import { MapOutputs } from './map-outputs.js'
 
 /** A unit of work: one partition of a stage. */
 export type Task =
@@ -24,13 +33,18 @@ export class Executor implements TaskInputs {
   readonly blocks: BlockManager
   readonly #receivers: ReadonlyMap<number, Receiver<unknown>>
   readonly #logged = new LoggedBlocks()
-  /** Buckets by shuffle, then by map partition. */
-  readonly #shuffles = new Map<number, Bucket[][]>()
+  readonly #mapOutputs: MapOutputs
 
-  constructor(id: number, blocks: BlockManager, receivers: ReadonlyMap<number, Receiver<unknown>>) {
+  constructor(
+    id: number,
+    blocks: BlockManager,
+    receivers: ReadonlyMap<number, Receiver<unknown>>,
+    mapOutputs: MapOutputs = new MapOutputs(),
+  ) {
     this.id = id
     this.blocks = blocks
     this.#receivers = receivers
+    this.#mapOutputs = mapOutputs
   }
 
   /** The records of a result task; an empty array after a shuffle map task, whose output stays here; one number after a save task. */
@@ -40,7 +54,7 @@ export class Executor implements TaskInputs {
       if (task.type === 'save') return [await this.#save(task.lineage, task.partition, task.directory)]
       const writer = shuffleWriter(task.shuffle)
       await forEachRecord(task.shuffle.parent, task.partition, this, writer.emit)
-      this.#keepBuckets(task.shuffle.id, task.partition, writer.buckets())
+      this.#mapOutputs.keep(task.shuffle.id, task.partition, { type: 'values', buckets: writer.buckets() })
       return []
     } catch (thrown) {
       throw taskError(thrown, task.partition)
@@ -53,7 +67,7 @@ export class Executor implements TaskInputs {
   }
 
   forgetShuffle(shuffleId: number): void {
-    this.#shuffles.delete(shuffleId)
+    this.#mapOutputs.forget(shuffleId)
   }
 
   /** True if every partition of the RDD is kept here. */
@@ -66,30 +80,37 @@ export class Executor implements TaskInputs {
 
   readBlock(block: BlockInfo): Chunks | Promise<Chunks> {
     const content = this.blocks.require(block.id)
-    if (content.type !== 'logged') return this.#chunksOf(block, content)
-    return this.#logged.read(content).then((kept) => this.#chunksOf(block, kept))
+    switch (content.type) {
+      case 'records':
+        return [content.records]
+      case 'bytes':
+        return this.#receiver(block.streamId).readBlock(content.bytes)
+      case 'logged':
+        return this.#logged.read(content).then((kept) => this.#chunksOf(block, kept))
+      case 'stored':
+        return readStored(content.stored).then((bytes) =>
+          content.format === 'records'
+            ? [recordsOf(bytes)]
+            : this.#receiver(block.streamId).readBlock(Uint8Array.prototype.slice.call(bytes)),
+        )
+    }
   }
 
   #chunksOf(block: BlockInfo, content: KeptContent): Chunks {
-    if (content.type === 'records') return [content.records]
-    const receiver = this.#receivers.get(block.streamId)
-    if (receiver === undefined)
-      throw new MillraceError('INTERNAL', `No receiver can read blocks of stream ${block.streamId}.`)
-    return receiver.readBlock(content.bytes)
+    return content.type === 'records' ? [content.records] : this.#receiver(block.streamId).readBlock(content.bytes)
   }
 
   async readShuffle(shuffle: PartitionedLineage, partition: number): Promise<Chunks> {
-    const byMapTask = this.#shuffles.get(shuffle.id)
-    if (byMapTask === undefined && shuffle.parent.partitions > 0) {
-      throw new MillraceError('INTERNAL', `The output of shuffle ${shuffle.id} is not here.`)
+    const buckets: Bucket[] = []
+    for (const bucket of this.#mapOutputs.buckets(shuffle, partition)) {
+      buckets.push(Array.isArray(bucket) ? bucket : (recordsOf(await readStored(bucket)) as Bucket))
     }
-    const buckets = byMapTask?.map((mapOutput) => mapOutput[partition]!) ?? []
     return readBuckets(shuffle, buckets, new Pacer())
   }
 
-  readCached(lineage: Lineage, partition: number): readonly unknown[] | null {
+  async readCached(lineage: Lineage, partition: number): Promise<readonly unknown[] | null> {
     const content = this.blocks.get(partitionBlockId(lineage.id, partition))
-    return content?.type === 'records' ? content.records : null
+    return content === null ? null : this.#recordsOf(content)
   }
 
   cache(lineage: Lineage, partition: number, records: readonly unknown[]): void {
@@ -98,9 +119,7 @@ export class Executor implements TaskInputs {
 
   async readCheckpoint(lineage: CheckpointedLineage, partition: number): Promise<Chunks> {
     if (lineage.directory !== null) return readPartition(await openDirectory(lineage.directory), partition)
-    const content = this.blocks.require(partitionBlockId(lineage.rddId, partition))
-    if (content.type !== 'records') throw new MillraceError('INTERNAL', 'A checkpointed partition is kept as records.')
-    return [content.records]
+    return [await this.#recordsOf(this.blocks.require(partitionBlockId(lineage.rddId, partition)))]
   }
 
   async #save(lineage: Lineage, partition: number, directory: string): Promise<number> {
@@ -112,18 +131,22 @@ export class Executor implements TaskInputs {
     return writePartition(await openDirectory(directory), partition, records, pause)
   }
 
-  #keepBuckets(shuffleId: number, mapPartition: number, buckets: Bucket[]): void {
-    let byMapTask = this.#shuffles.get(shuffleId)
-    if (byMapTask === undefined) {
-      byMapTask = []
-      this.#shuffles.set(shuffleId, byMapTask)
-    }
-    byMapTask[mapPartition] = buckets
+  async #recordsOf(content: BlockContent): Promise<readonly unknown[]> {
+    if (content.type === 'records') return content.records
+    if (content.type === 'stored') return recordsOf(await readStored(content.stored))
+    throw new MillraceError('INTERNAL', 'A partition is kept as records.')
+  }
+
+  #receiver(streamId: number): Receiver<unknown> {
+    const receiver = this.#receivers.get(streamId)
+    if (receiver === undefined)
+      throw new MillraceError('INTERNAL', `No receiver can read blocks of stream ${streamId}.`)
+    return receiver
   }
 }
 
 /** The error of a task, naming its partition; what the operator's own error said is kept. */
-function taskError(thrown: unknown, partition: number): MillraceError {
+export function taskError(thrown: unknown, partition: number): MillraceError {
   const error = toError(thrown)
   const failure = MillraceError.is(error, 'TASK_FAILED') ? error : null
   return new MillraceError('TASK_FAILED', `Task of partition ${partition} failed: ${error.message}`, {

@@ -1,0 +1,98 @@
+/** What the driver and its executor threads say to each other: plain data, one union a direction. */
+import type { ErrorData } from '../../errors.js'
+import type { BlockContent } from '../../storage/block-manager.js'
+import type { StoredBytes } from '../../storage/stored-bytes.js'
+import type { Time } from '../../time.js'
+import type { StageData } from './stage-data.js'
+
+/** Where a thread finds the graph: a module that exports `loadGraph`, and what to call it with. */
+export interface GraphSource {
+  /** The address of the module. */
+  readonly module: string
+  /** Plain data. */
+  readonly args: unknown
+}
+
+/** What a thread is started with. */
+export interface ThreadStart {
+  readonly id: number
+  readonly source: GraphSource
+  readonly parallelism: number
+  /** The settings in force in the driver. */
+  readonly conf: Readonly<Record<string, string>>
+  /** Where this run of the program may write what memory cannot hold. */
+  readonly spillDirectory: string
+  /** How much output a task of a shuffle holds in memory. */
+  readonly spillBytes: number
+}
+
+/** Something a task reads, by the node and partition it stands for (see `inputKey`). */
+export type TaskInput =
+  /** Frames of records: a slice of the driver's, a kept partition, a checkpointed one. */
+  | { readonly type: 'records'; readonly stored: StoredBytes }
+  | { readonly type: 'blocks'; readonly streamId: number; readonly blocks: readonly BlockInput[] }
+  /** Frames of records from every map task that had some for this partition. */
+  | { readonly type: 'shuffle'; readonly buckets: readonly StoredBytes[] }
+
+/** A received block: frames of records, or bytes that the stream's receiver reads; or the place in a log where it is. */
+export type BlockInput = Extract<BlockContent, { type: 'stored' | 'logged' }>
+
+/** The key of a task's input: `kept` for a partition of an RDD that is persisted, else the leaf itself. */
+export function inputKey(node: number, partition: number, kept: boolean): string {
+  return kept ? `kept ${node}/${partition}` : `${node}/${partition}`
+}
+
+export interface TaskData {
+  readonly id: number
+  readonly stageId: number
+  readonly partition: number
+  readonly inputs: ReadonlyMap<string, TaskInput>
+}
+
+/** From the driver to a thread. */
+export type ToThread =
+  | { readonly type: 'stage'; readonly stage: StageData }
+  | { readonly type: 'forgetStage'; readonly stageId: number }
+  | { readonly type: 'task'; readonly task: TaskData }
+  /** Shared memory of this thread that nobody reads any more. */
+  | { readonly type: 'memory'; readonly memory: readonly SharedArrayBuffer[] }
+
+/** A partition a task kept, as its storage level says. */
+export interface KeptPartition {
+  readonly rddId: number
+  readonly partition: number
+  readonly stored: StoredBytes
+}
+
+/** What a task did, for listeners and the page. */
+export interface TaskMetrics {
+  readonly startTime: Time
+  readonly runMs: number
+  /** Records in the result; for a map task, records it moved. */
+  readonly resultRecords: number
+  readonly resultBytes: number
+}
+
+export type TaskOutput =
+  /** Frames of records. */
+  | { readonly type: 'result'; readonly bytes: Uint8Array }
+  /** One run of frames per target partition, from `offsets[p]` to `offsets[p + 1]`; several when memory ran short on the way. */
+  | { readonly type: 'shuffle'; readonly parts: readonly ShufflePart[] }
+
+export interface ShufflePart {
+  readonly stored: StoredBytes
+  readonly offsets: readonly number[]
+}
+
+/** From a thread to the driver. */
+export type FromThread =
+  | { readonly type: 'ready'; readonly shape: readonly string[] }
+  | { readonly type: 'loadFailed'; readonly error: ErrorData }
+  | {
+      readonly type: 'taskDone'
+      readonly taskId: number
+      readonly output: TaskOutput
+      readonly kept: readonly KeptPartition[]
+      readonly metrics: TaskMetrics
+    }
+  | { readonly type: 'taskFailed'; readonly taskId: number; readonly error: ErrorData }

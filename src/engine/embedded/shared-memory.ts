@@ -1,0 +1,51 @@
+/** Who allocated which shared memory, and which running tasks read it: memory goes back to its thread when neither needs it. */
+import type { StoredBytes } from '../../storage/stored-bytes.js'
+
+interface Use {
+  /** The thread whose pool the memory is from. */
+  readonly thread: number
+  readers: number
+  isFree: boolean
+}
+
+export class SharedMemory {
+  readonly #uses = new WeakMap<SharedArrayBuffer, Use>()
+  readonly #giveBack: (thread: number, memory: SharedArrayBuffer) => void
+
+  constructor(giveBack: (thread: number, memory: SharedArrayBuffer) => void) {
+    this.#giveBack = giveBack
+  }
+
+  /** Notes that `thread` allocated these bytes. */
+  own(stored: StoredBytes, thread: number): void {
+    if (stored.type === 'shared') this.#uses.set(stored.memory, { thread, readers: 0, isFree: false })
+  }
+
+  /** A task begins to read. */
+  hold(stored: StoredBytes): void {
+    const use = stored.type === 'shared' ? this.#uses.get(stored.memory) : undefined
+    if (use !== undefined) use.readers++
+  }
+
+  /** A task reads no more. */
+  drop(stored: StoredBytes): void {
+    const use = stored.type === 'shared' ? this.#uses.get(stored.memory) : undefined
+    if (use === undefined) return
+    use.readers--
+    this.#collect(stored, use)
+  }
+
+  /** Nobody will ask for these bytes again; tasks that read them may go on. */
+  free(stored: StoredBytes): void {
+    const use = stored.type === 'shared' ? this.#uses.get(stored.memory) : undefined
+    if (use === undefined) return
+    use.isFree = true
+    this.#collect(stored, use)
+  }
+
+  #collect(stored: StoredBytes, use: Use): void {
+    if (!use.isFree || use.readers > 0 || stored.type !== 'shared') return
+    this.#uses.delete(stored.memory)
+    this.#giveBack(use.thread, stored.memory)
+  }
+}

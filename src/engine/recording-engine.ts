@@ -1,0 +1,53 @@
+/** An engine that runs nothing: where a worker builds the graph of a job only to find its functions and receivers. */
+import type { DStreamGraph } from '../dstream/dstream-graph.js'
+import { MillraceError } from '../errors.js'
+import type { JobRunner } from '../rdd/job-runner.js'
+import type { AnyFunction } from '../rdd/task-function.js'
+import type { Receiver } from '../receiver/receiver.js'
+import type { BatchClock, Engine, ReceiverHost } from './engine.js'
+
+/** A graph built in a worker. */
+export interface LoadedGraph {
+  readonly graph: DStreamGraph
+  /** What `describeGraph` gave. */
+  readonly described: readonly AnyFunction[]
+  /** The worker's own receivers, by stream. */
+  readonly receivers: ReadonlyMap<number, Receiver<unknown>>
+}
+
+/** What a worker knows of the driver when it builds the graph. */
+export interface LoadOptions {
+  readonly parallelism: number
+  /** The settings in force in the driver. */
+  readonly conf: Readonly<Record<string, string>>
+}
+
+/** What the module named by a `GraphSource` exports as `loadGraph`. */
+export type LoadGraph = (args: unknown, options: LoadOptions) => Promise<LoadedGraph>
+
+export class RecordingEngine implements Engine {
+  readonly clock: BatchClock
+  readonly receivers: ReceiverHost
+  readonly runner: JobRunner
+
+  constructor(parallelism: number) {
+    const refused = (): never => {
+      throw new MillraceError(
+        'JOB_MODULE_INVALID',
+        'The function that describes a job ran one: it may only describe. Start actions such as collect, and the context itself, elsewhere.',
+      )
+    }
+    this.runner = { defaultParallelism: parallelism, collect: refused, checkpoint: refused, unpersist: () => {} }
+    this.clock = { now: () => Date.now(), start: refused, settled: async () => {}, stop: async () => null }
+    this.receivers = {
+      start: refused,
+      allocate: refused,
+      hasUnallocatedBlocks: false,
+      setRate: () => {},
+      release: async () => {},
+      stop: async () => {},
+    }
+  }
+
+  async close(): Promise<void> {}
+}

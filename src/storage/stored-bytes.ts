@@ -1,0 +1,35 @@
+/** Bytes a thread can reach without asking another one: in shared memory, or in a file. Plain data that crosses threads. */
+import { open } from 'node:fs/promises'
+import { MillraceError } from '../errors.js'
+import { type SharedBytes, sharedView } from './shared-bytes.js'
+
+export type StoredBytes =
+  | ({ readonly type: 'shared' } & SharedBytes)
+  | { readonly type: 'file'; readonly path: string; readonly offset: number; readonly length: number }
+
+/** The bytes, read from the file if they are there. Rejects with `BLOCK_NOT_FOUND` when the file cannot be read. */
+export async function readStored(stored: StoredBytes): Promise<Uint8Array> {
+  if (stored.type === 'shared') return sharedView(stored)
+  const { path, offset, length } = stored
+  try {
+    const file = await open(path, 'r')
+    try {
+      const bytes = Buffer.allocUnsafeSlow(length)
+      const { bytesRead } = await file.read(bytes, 0, length, offset)
+      if (bytesRead < length) throw new Error(`${bytesRead} bytes are there of ${length}.`)
+      return bytes
+    } finally {
+      await file.close()
+    }
+  } catch (cause) {
+    throw new MillraceError('BLOCK_NOT_FOUND', `Spilled data in ${path} cannot be read back.`, {
+      cause,
+      details: { path },
+    })
+  }
+}
+
+/** A part of stored bytes. */
+export function sliceStored(stored: StoredBytes, from: number, to: number): StoredBytes {
+  return { ...stored, offset: stored.offset + from, length: to - from }
+}

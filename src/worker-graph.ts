@@ -1,0 +1,50 @@
+/** Builds the graph of a job module in an executor thread; the engine finds it here by address, as it runs below this layer. */
+import { fileURLToPath } from 'node:url'
+import { Conf } from './conf.js'
+import type { GraphSource } from './engine/embedded/messages.js'
+import { describeGraph } from './engine/graph-functions.js'
+import { type LoadedGraph, type LoadOptions, RecordingEngine } from './engine/recording-engine.js'
+import { MillraceError, toError } from './errors.js'
+import { isJob } from './job.js'
+import { StreamingContext } from './streaming-context.js'
+
+interface ModuleArgs {
+  /** The address of the job module. */
+  readonly module: string
+}
+
+/** Where threads find the graph of the job that a module exports by default. */
+export function moduleSource(module: URL): GraphSource {
+  return { module: import.meta.url, args: { module: module.href } satisfies ModuleArgs }
+}
+
+/** The graph of the job. Throws `JOB_MODULE_INVALID` when the module exports none, `JOB_MODULE_FAILED` when it cannot be loaded. */
+export async function loadGraph(args: unknown, { parallelism, conf }: LoadOptions): Promise<LoadedGraph> {
+  const { module } = args as ModuleArgs
+  const job = await importDefault(module)
+  if (!isJob(job)) {
+    throw new MillraceError(
+      'JOB_MODULE_INVALID',
+      `${fileURLToPath(module)} exports no job. Expected: export default defineJob({ name, batchInterval }, (ssc) => { … })`,
+      { details: { path: fileURLToPath(module) } },
+    )
+  }
+  const parts = { engine: () => new RecordingEngine(parallelism), ambient: [] }
+  const options = { appName: job.name, batchInterval: job.batchInterval, conf: Conf.from(conf) }
+  const ssc = new StreamingContext(options, parts)
+  const described = describeGraph(() => job.build(ssc))
+  return { graph: ssc.graph, described, receivers: ssc.receivers }
+}
+
+async function importDefault(module: string): Promise<unknown> {
+  try {
+    return ((await import(module)) as { default?: unknown }).default
+  } catch (thrown) {
+    if (MillraceError.is(thrown)) throw thrown
+    const error = toError(thrown)
+    throw new MillraceError('JOB_MODULE_FAILED', `${fileURLToPath(module)} failed in a thread: ${error.message}`, {
+      cause: error,
+      details: { path: fileURLToPath(module) },
+    })
+  }
+}
