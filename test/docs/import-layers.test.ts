@@ -40,6 +40,8 @@ it.each([
   ['src/engine/embedded/new.ts', '../spark/spark-engine.js'],
   ['src/engine/spark/new.ts', '../embedded/embedded-engine.js'],
   ['src/engine/spark/new.ts', '../../run.js'],
+  ['src/scheduler/new.ts', '../streaming-context.js'],
+  ['src/engine/embedded/new.ts', '../../engines.js'],
   ['src/run.ts', './cli/main.js'],
   ['src/index.ts', './web/status-server.js'],
 ])('%s may not import %s', (file, imported) => {
