@@ -19,6 +19,7 @@ import { JobGenerator } from './scheduler/job-generator.js'
 import { JobScheduler } from './scheduler/job-scheduler.js'
 import { ReceiverStates } from './scheduler/receiver-states.js'
 import { ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
+import { localAccess } from './storage/local-access.js'
 import type { SyncMode } from './storage/write-ahead-log.js'
 import { type Clock, type Duration, systemClock, type Time, toMilliseconds } from './time.js'
 
@@ -124,7 +125,7 @@ export class StreamingContext {
       source: parts.source ?? null,
       shape: () => graphShape(this.graph),
     })
-    this.sparkContext = new SparkContext(options.appName, this.#engine.runner)
+    this.sparkContext = new SparkContext(options.appName, this.#engine.runner, localAccess)
     this.graph = new DStreamGraph(this.sparkContext, this.batchInterval)
     this.#terminated = new Promise((resolve) => {
       this.#terminate = resolve

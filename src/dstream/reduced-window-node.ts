@@ -4,6 +4,7 @@ import { type Partitioning, toPartitioner, zipped } from '../rdd/combination.js'
 import { KeyedMap } from '../rdd/keys.js'
 import { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
+import type { Partitioner } from '../rdd/partitioner.js'
 import type { RDD } from '../rdd/rdd.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import {
@@ -74,17 +75,22 @@ export class ReducedWindowNode extends StreamNode {
 
   override functions(): readonly AnyFunction[] {
     const scope = new FunctionScope(this.id, null)
-    scope.run(this.#options.functions)
+    scope.run(() => this.#nameFunctions())
     return scope.functions
   }
 
+  #nameFunctions(): WindowFunctions & { readonly partitioner: Partitioner } {
+    const { functions, partitioning } = this.#options
+    const named = functions()
+    return { ...named, partitioner: toPartitioner(partitioning ?? this.graph.context.defaultParallelism) }
+  }
+
   protected compute(time: Time): RDD<unknown> {
-    const { windowMs, slideMs, partitioning, functions } = this.#options
+    const { windowMs, slideMs } = this.#options
     const reduced = this.dependencies[0]!
     const step = reduced.slideMs
-    const partitioner = toPartitioner(partitioning ?? this.graph.context.defaultParallelism)
     return new FunctionScope(this.id, null).run(() => {
-      const { reduce, inverse, filter } = functions()
+      const { reduce, inverse, filter, partitioner } = this.#nameFunctions()
       const isAfterGap = this.#carriedTo !== null && time - slideMs <= this.#carriedTo
       const before = isAfterGap ? null : this.previous(time)
       // A slide longer than the window skips batches: they neither came nor left.

@@ -24,13 +24,18 @@ type Pairs = RDD<Pair<unknown, unknown>>
 /** What both kinds share: one parent, its slide, and a history that must be cut. */
 abstract class StateNode extends StreamNode {
   readonly dependencies: readonly StreamNode[]
+  readonly #f: AnyFunction
   readonly #partitioning: Partitioning | undefined
   readonly #initialState: Pairs | readonly unknown[] | null
-  #partitioner: Partitioner | null = null
 
-  constructor(parent: StreamNode, operation: string, options: Pick<StateOptions, 'partitioning' | 'initialState'>) {
+  constructor(
+    parent: StreamNode,
+    operation: string,
+    options: Pick<StateOptions, 'f' | 'partitioning' | 'initialState'>,
+  ) {
     super(parent.graph, operation)
     this.dependencies = [parent]
+    this.#f = options.f
     this.#partitioning = options.partitioning
     this.#initialState = options.initialState as Pairs | readonly unknown[] | null
     this.persist(StorageLevel.MEMORY_ONLY_SER)
@@ -59,29 +64,22 @@ abstract class StateNode extends StreamNode {
     return new FunctionScope(this.id, null)
   }
 
-  /** Names the user's functions, always in the same order. */
-  protected abstract nameFunctions(): { readonly f: TaskFunction }
-
-  /** Where keys live: as told, else hashed into as many partitions as a shuffle makes when nobody says. */
-  protected get partitioner(): Partitioner {
-    this.#partitioner ??=
-      this.#partitioning === undefined
-        ? toPartitioner(this.graph.context.defaultParallelism)
-        : toPartitioner(this.#partitioning)
-    return this.#partitioner
+  /** Names the user's functions, always in the same order: the update, then the partitioner's. */
+  protected nameFunctions(): { readonly f: TaskFunction; readonly partitioner: Partitioner } {
+    const f = userFunction(this.#f)
+    return { f, partitioner: toPartitioner(this.#partitioning ?? this.graph.context.defaultParallelism) }
   }
 
   /** The states given by the user, where their keys live; null when none were given. */
-  protected initialPairs(): Pairs | null {
+  protected initialPairs(partitioner: Partitioner): Pairs | null {
     const given = this.#initialState
     if (given === null) return null
     const rdd = isArray(given) ? this.graph.context.fromSlices([given as Pair<unknown, unknown>[]]) : given
-    return rdd.partitionBy(this.partitioner)
+    return rdd.partitionBy(partitioner)
   }
 
   /** No records, in partitions that lie by this node's partitioner. */
-  protected noRecords(): Pairs {
-    const { partitioner } = this
+  protected noRecords(partitioner: Partitioner): Pairs {
     const slices = Array.from({ length: partitioner.partitions }, () => [])
     const empty = this.graph.context.emptyRDD<Pair<unknown, unknown>>()
     return empty.derive({ type: 'parallelized', partitions: partitioner.partitions, partitioner, slices })
@@ -90,7 +88,6 @@ abstract class StateNode extends StreamNode {
 
 /** `updateStateByKey`: every key's state, each batch. */
 export class UpdatedStateNode extends StateNode {
-  readonly #f: AnyFunction
   readonly #form: UpdateForm
   readonly #keepsPartitioner: boolean
 
@@ -103,30 +100,25 @@ export class UpdatedStateNode extends StateNode {
     },
   ) {
     super(parent, 'updateStateByKey', options)
-    this.#f = options.f
     this.#form = options.form
     this.#keepsPartitioner = options.keepsPartitioner
   }
 
-  protected override nameFunctions(): { readonly f: TaskFunction } {
-    return { f: userFunction(this.#f) }
-  }
-
   protected compute(time: Time): RDD<unknown> | null {
     return this.scope().run(() => {
-      const { f } = this.nameFunctions()
+      const { f, partitioner } = this.nameFunctions()
       const before = this.previous(time) as Pairs | null
       const records = this.dependencies[0]!.rddAt(time) as Pairs | null
-      const states = before ?? (records === null ? null : this.initialPairs())
+      const states = before ?? (records === null ? null : this.initialPairs(partitioner))
       if (records === null && states === null) return null
       const sides = [
         { role: 'records' as const, rdd: records },
         { role: 'states' as const, rdd: states },
       ].filter((side) => side.rdd !== null)
-      const placed = sides.map(({ rdd }) => rdd!.partitionBy(this.partitioner))
+      const placed = sides.map(({ rdd }) => rdd!.partitionBy(partitioner))
       const roles = sides.map(({ role }) => role)
       const update = updatedByKey(f, this.#form, time, roles)
-      return zipped(placed, update, this.#keepsPartitioner ? this.partitioner : null)
+      return zipped(placed, update, this.#keepsPartitioner ? partitioner : null)
     })
   }
 }
@@ -145,28 +137,24 @@ export class MapWithStateNode extends StateNode {
     return this.slideMs * 10
   }
 
-  protected override nameFunctions(): { readonly f: TaskFunction } {
-    return { f: userFunction(this.#options.f) }
-  }
-
   protected compute(time: Time): RDD<unknown> {
     return this.scope().run(() => {
-      const { f } = this.nameFunctions()
+      const { f, partitioner } = this.nameFunctions()
       const { isTimed, timeoutMs } = this.#options
-      const before = this.previous(time) ?? this.#firstStates(time)
-      const records = (this.dependencies[0]!.rddAt(time) as Pairs | null) ?? this.noRecords()
+      const before = this.previous(time) ?? this.#firstStates(time, partitioner)
+      const records = (this.dependencies[0]!.rddAt(time) as Pairs | null) ?? this.noRecords(partitioner)
       const update = {
         isTimed,
         time,
         timeoutBefore: timeoutMs === null ? null : time - timeoutMs,
         sweeps: this.isCheckpointTime(time),
       }
-      return zipped([before, records.partitionBy(this.partitioner)], updatedStates(f, update), this.partitioner)
+      return zipped([before, records.partitionBy(partitioner)], updatedStates(f, update), partitioner)
     })
   }
 
-  #firstStates(time: Time): RDD<unknown> {
-    const pairs = this.initialPairs() ?? this.noRecords()
+  #firstStates(time: Time, partitioner: Partitioner): RDD<unknown> {
+    const pairs = this.initialPairs(partitioner) ?? this.noRecords(partitioner)
     return pairs.mapped({ type: 'iterate', f: statesOfPairs(this.#byTime, time) }, true)
   }
 
@@ -177,7 +165,8 @@ export class MapWithStateNode extends StateNode {
 
   /** Takes entries read back from a checkpoint as the states of `time`. */
   override restore(time: Time, entries: RDD<unknown>): void {
-    const placed = (entries as Pairs).partitionBy(this.partitioner)
+    const { partitioner } = this.scope().run(() => this.nameFunctions())
+    const placed = (entries as Pairs).partitionBy(partitioner)
     super.restore(time, placed.mapped({ type: 'iterate', f: statesOfEntries(this.#byTime) }, true))
   }
 

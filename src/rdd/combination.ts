@@ -3,12 +3,18 @@ import { MillraceError } from '../errors.js'
 import { KeyedMap } from './keys.js'
 import type { Combiner, PartitionRef } from './lineage.js'
 import type { Pair } from './pair.js'
-import { HashPartitioner, type Partitioner, samePartitioner } from './partitioner.js'
+import {
+  type CustomPartitioner,
+  customPlacement,
+  HashPartitioner,
+  type Partitioner,
+  samePartitioner,
+} from './partitioner.js'
 import type { RDD } from './rdd.js'
 import { libraryFunction, type TaskFunction } from './task-function.js'
 
 /** How many partitions a shuffle makes, or how it places keys. Left out: as the inputs are, or the default parallelism. */
-export type Partitioning = number | Partitioner
+export type Partitioning = number | Partitioner | CustomPartitioner
 
 /** The records of several RDDs in one: partitions add up, or merge pairwise when all lie by one partitioner. Throws `ILLEGAL_ARGUMENT` for none. */
 export function unite<T>(rdds: readonly RDD<T>[]): RDD<T> {
@@ -68,16 +74,10 @@ export function choosePartitioner(
   return new HashPartitioner(defaultParallelism)
 }
 
-/** A number of partitions as a HashPartitioner. Throws `ILLEGAL_ARGUMENT` for anything but a whole number from 1 up. */
+/** What was given as a partitioner, the user's function in it named. Throws `ILLEGAL_ARGUMENT` for a number that is none of partitions. */
 export function toPartitioner(partitioning: Partitioning): Partitioner {
-  if (typeof partitioning !== 'number') return partitioning
-  if (!Number.isInteger(partitioning) || partitioning < 1) {
-    throw new MillraceError(
-      'ILLEGAL_ARGUMENT',
-      `The number of partitions must be a whole number from 1 up, not ${partitioning}.`,
-    )
-  }
-  return new HashPartitioner(partitioning)
+  if (typeof partitioning === 'number') return new HashPartitioner(partitioning)
+  return 'type' in partitioning ? partitioning : customPlacement(partitioning)
 }
 
 /** Pairs combined by key, through a shuffle unless they already lie by that partitioner. */

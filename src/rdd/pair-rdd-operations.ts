@@ -2,14 +2,15 @@
  * The operations of RDDs whose records are pairs, as methods with a `this: RDD<Pair<K, V>>` type: calling one on an RDD of
  * anything else does not compile. `combineByKey` and `cogroup` are the two everything else is made of.
  */
-import { cogrouped, combined, type Partitioning, shuffled, toPartitioner } from './combination.js'
+import { combined, type Partitioning, shuffled, toPartitioner } from './combination.js'
 import type { Item, Pair } from './pair.js'
-import { PartitionOperations } from './partition-operations.js'
+import { PairRddActions } from './pair-rdd-actions.js'
 import { samePartitioner } from './partitioner.js'
 import type { RDD } from './rdd.js'
+import { keysOf } from './set-operations.js'
 import { libraryFunction, type TaskFunction, userFunction } from './task-function.js'
 
-export abstract class PairRddOperations extends PartitionOperations {
+export abstract class PairRddOperations extends PairRddActions {
   /** `f` of every value; keys and partitioner stay. */
   mapValues<K, V, W extends Item>(this: RDD<Pair<K, V>>, f: (value: V) => W): RDD<Pair<K, W>> {
     return this.mapped({ type: 'mapValues', f: userFunction(f) }, true)
@@ -57,56 +58,42 @@ export abstract class PairRddOperations extends PartitionOperations {
     return combined(this, combiner, partitioning)
   }
 
+  /** As `reduceByKey` to a result of another type: `sequence` adds a value to a copy of `zero`, `combine` merges two results of a key. */
+  aggregateByKey<K, V, C extends Item>(
+    this: RDD<Pair<K, V>>,
+    zero: C,
+    sequence: (result: C, value: V) => C,
+    combine: (a: C, b: C) => C,
+    partitioning?: Partitioning,
+  ): RDD<Pair<K, C>> {
+    const add = userFunction(sequence)
+    const merge = userFunction(combine)
+    const combiner = { create: startFrom(zero, add), mergeValue: add, mergeCombiners: merge, mapSide: true }
+    return combined(this, combiner, partitioning)
+  }
+
+  /** As `reduceByKey`, starting from `zero` once for each key in each partition. */
+  foldByKey<K, V>(this: RDD<Pair<K, V>>, zero: V, f: (a: V, b: V) => V, partitioning?: Partitioning): RDD<Pair<K, V>> {
+    const merge = userFunction(f)
+    const combiner = { create: startFrom(zero, merge), mergeValue: merge, mergeCombiners: merge, mapSide: true }
+    return combined(this, combiner, partitioning)
+  }
+
+  /** The keys. */
+  keys<K>(this: RDD<Pair<K, unknown>>): RDD<K> {
+    return keysOf(this)
+  }
+
+  /** The values. */
+  values<V>(this: RDD<Pair<unknown, V>>): RDD<V> {
+    return this.mapped({ type: 'map', f: valueOnly() })
+  }
+
   /** Moves each pair to the partition of its key. Returns this RDD when it already lies so. */
   partitionBy<K, V>(this: RDD<Pair<K, V>>, partitioning: Partitioning): RDD<Pair<K, V>> {
     const partitioner = toPartitioner(partitioning)
     if (samePartitioner(this.partitioner, partitioner)) return this
     return shuffled(this, partitioner, null)
-  }
-
-  /** For each key of either, the values of both. */
-  cogroup<K, V, W>(
-    this: RDD<Pair<K, V>>,
-    other: RDD<Pair<K, W>>,
-    partitioning?: Partitioning,
-  ): RDD<Pair<K, readonly [V[], W[]]>> {
-    return cogrouped<K, readonly [V[], W[]]>([this, other], partitioning)
-  }
-
-  /** Every combination of values with the same key. */
-  join<K, V, W>(
-    this: RDD<Pair<K, V>>,
-    other: RDD<Pair<K, W>>,
-    partitioning?: Partitioning,
-  ): RDD<Pair<K, readonly [V, W]>> {
-    return this.cogroup(other, partitioning).mapped({ type: 'flatMapValues', f: innerJoin() }, true)
-  }
-
-  /** As `join`, keys of this side kept with `null` when the other has none. */
-  leftOuterJoin<K, V, W>(
-    this: RDD<Pair<K, V>>,
-    other: RDD<Pair<K, W>>,
-    partitioning?: Partitioning,
-  ): RDD<Pair<K, readonly [V, W | null]>> {
-    return this.cogroup(other, partitioning).mapped({ type: 'flatMapValues', f: outerJoin(false, true) }, true)
-  }
-
-  /** As `join`, keys of the other side kept with `null` when this has none. */
-  rightOuterJoin<K, V, W>(
-    this: RDD<Pair<K, V>>,
-    other: RDD<Pair<K, W>>,
-    partitioning?: Partitioning,
-  ): RDD<Pair<K, readonly [V | null, W]>> {
-    return this.cogroup(other, partitioning).mapped({ type: 'flatMapValues', f: outerJoin(true, false) }, true)
-  }
-
-  /** As `join`, keys of either side kept, `null` where one has none. */
-  fullOuterJoin<K, V, W>(
-    this: RDD<Pair<K, V>>,
-    other: RDD<Pair<K, W>>,
-    partitioning?: Partitioning,
-  ): RDD<Pair<K, readonly [V | null, W | null]>> {
-    return this.cogroup(other, partitioning).mapped({ type: 'flatMapValues', f: outerJoin(true, true) }, true)
   }
 }
 
@@ -120,19 +107,14 @@ const concatenate = libraryFunction('concatenate', () => (a: unknown[], b: unkno
   for (let i = 0; i < b.length; i++) a.push(b[i])
   return a
 })
-
-const innerJoin = libraryFunction(
-  'innerJoin',
-  () =>
-    ([left, right]: [unknown[], unknown[]]) =>
-      left.flatMap((l) => right.map((r) => [l, r])),
+const startFrom = libraryFunction(
+  'startFrom',
+  (zero: unknown, add: (result: unknown, value: unknown) => unknown) => (value: unknown) =>
+    add(structuredClone(zero), value),
 )
-const outerJoin = libraryFunction(
-  'outerJoin',
-  (leftMayMiss: boolean, rightMayMiss: boolean) =>
-    ([left, right]: [unknown[], unknown[]]) => {
-      const ls = left.length === 0 && leftMayMiss ? [null] : left
-      const rs = right.length === 0 && rightMayMiss ? [null] : right
-      return ls.flatMap((l) => rs.map((r) => [l, r]))
-    },
+const valueOnly = libraryFunction(
+  'valueOnly',
+  () =>
+    ([, value]: Pair<unknown, unknown>) =>
+      value,
 )

@@ -1,13 +1,13 @@
 /** Operations that change how many partitions an RDD has, or see partitions as wholes. */
-import { MillraceError } from '../errors.js'
 import { shuffled, united } from './combination.js'
 import type { PartitionRef } from './lineage.js'
+import { LineageHandle } from './lineage-handle.js'
 import type { Item, Pair } from './pair.js'
-import { HashPartitioner } from './partitioner.js'
+import { assertPartitions, HashPartitioner } from './partitioner.js'
 import type { RDD } from './rdd.js'
 import { libraryFunction, userFunction } from './task-function.js'
 
-export abstract class PartitionOperations {
+export abstract class PartitionOperations extends LineageHandle {
   /** `f` of an iterator over each partition, empty ones too. `preservesPartitioning`: `f` leaves keys where they are. */
   mapPartitions<T, U extends Item>(
     this: RDD<T>,
@@ -53,16 +53,6 @@ export abstract class PartitionOperations {
       Array.from({ length: edge(i + 1) - edge(i) }, (__, j) => ({ parent: 0, partition: edge(i) + j })),
     )
     return united([this], groups, null)
-  }
-}
-
-/** Throws `ILLEGAL_ARGUMENT` unless `partitions` is a whole number from 1 up. */
-export function assertPartitions(partitions: number): void {
-  if (!Number.isInteger(partitions) || partitions < 1) {
-    throw new MillraceError(
-      'ILLEGAL_ARGUMENT',
-      `The number of partitions must be a whole number from 1 up, not ${partitions}.`,
-    )
   }
 }
 

@@ -1,23 +1,10 @@
 /** RDD: a typed handle on a lineage node. Transformations make nodes; actions ask the context's runner to compute them. */
 import { MillraceError } from '../errors.js'
-import { unite } from './combination.js'
-import type { JobDescription, JobRunner } from './job-runner.js'
-import type { Lineage, NarrowOperation, NewLineage } from './lineage.js'
+import { countRecords } from './count-records.js'
+import type { NarrowOperation, NewLineage } from './lineage.js'
 import type { Item } from './pair.js'
 import { PairRddOperations } from './pair-rdd-operations.js'
-import type { Partitioner } from './partitioner.js'
-import { StorageLevel } from './storage-level.js'
 import { libraryFunction, type TaskFunction, userFunction } from './task-function.js'
-
-/** What an RDD needs of the SparkContext it belongs to. */
-export interface RddContext {
-  readonly runner: JobRunner
-  /** The number for the next RDD. */
-  nextRddId(): number
-  /** What the job running now is for. */
-  describeJob(action: string): JobDescription
-  readonly checkpointDirectory: string | null
-}
 
 /**
  * A distributed collection: records in partitions, computed when an action asks for them. Spark's RDD, with promises where
@@ -30,33 +17,6 @@ export interface RddContext {
  * ```
  */
 export class RDD<out T> extends PairRddOperations {
-  /** @internal */
-  readonly context: RddContext
-  /** How this RDD comes about. @internal */
-  lineage: Lineage
-
-  /** @internal */
-  constructor(context: RddContext, lineage: Lineage) {
-    super()
-    this.context = context
-    this.lineage = lineage
-  }
-
-  /** The number of this RDD, unique in its context. */
-  get id(): number {
-    return this.lineage.id
-  }
-
-  /** How many partitions it has. */
-  get numPartitions(): number {
-    return this.lineage.partitions
-  }
-
-  /** Where records lie by key, or null when that is not known. */
-  get partitioner(): Partitioner | null {
-    return this.lineage.partitioner
-  }
-
   // Transformations, one record at a time
 
   /** `f` of every record. Forgets the partitioner. */
@@ -76,30 +36,18 @@ export class RDD<out T> extends PairRddOperations {
     return this.mapped({ type: 'flatMap', f: userFunction(f) })
   }
 
-  /** Records of both, duplicates kept. Partitions add up; with equal partitioners they merge pairwise. */
-  union<U extends Item>(...others: RDD<U>[]): RDD<T | U> {
-    return unite<T | U>([this, ...others])
-  }
-
   // Actions
 
   /** Every record, in partition order. */
   async collect(): Promise<T[]> {
-    const partitions = await this.#run(this.lineage, 'collect')
+    const partitions = await this.run('collect')
     return partitions.length === 1 ? partitions[0]! : partitions.flat()
   }
 
   /** How many records there are. */
   async count(): Promise<number> {
-    const counts = (await this.#run(countRecords(this.lineage), 'count')) as unknown as number[][]
+    const counts = await this.derive<number>(countRecords(this.lineage)).run('count')
     return counts.flat().reduce((a, b) => a + b, 0)
-  }
-
-  /** All records made one by `f`, which must be associative and commutative. Rejects with `EMPTY_COLLECTION` when there are none. */
-  async reduce(f: (a: T, b: T) => T): Promise<T> {
-    const partials = await this.reducePartitions(userFunction(f)).#collectFor('reduce')
-    if (partials.length === 0) throw new MillraceError('EMPTY_COLLECTION', 'reduce of an empty RDD has no result.')
-    return partials.reduce(f)
   }
 
   /** The first `n` records in partition order, computing no more partitions than that needs. */
@@ -115,7 +63,7 @@ export class RDD<out T> extends PairRddOperations {
         next = Math.max(Math.min(wanted, scanned * 4), 1)
       }
       const range = Array.from({ length: Math.min(next, this.numPartitions - scanned) }, (_, i) => scanned + i)
-      for (const records of await this.#run(head.lineage, 'take', range)) {
+      for (const records of await head.run('take', range)) {
         for (const record of records) if (taken.length < n) taken.push(record as T)
       }
       scanned += range.length
@@ -132,6 +80,13 @@ export class RDD<out T> extends PairRddOperations {
     return first as T
   }
 
+  /** The records one after another; a partition is computed when the one before has been read. */
+  async *toLocalIterator(): AsyncGenerator<T, void> {
+    for (let partition = 0; partition < this.numPartitions; partition++) {
+      for (const records of await this.run('toLocalIterator', [partition])) yield* records
+    }
+  }
+
   /** True if there is no record. */
   async isEmpty(): Promise<boolean> {
     return this.numPartitions === 0 || (await this.take(1)).length === 0
@@ -139,41 +94,12 @@ export class RDD<out T> extends PairRddOperations {
 
   /** Calls `f` for each record, beside the data. */
   async foreach(f: (record: T) => void): Promise<void> {
-    await this.mapped({ type: 'fold', zero: constant(null), add: callEach(userFunction(f)), finish: null }).#collectFor(
-      'foreach',
-    )
+    await this.mapped({ type: 'fold', zero: nothing(), add: callEach(userFunction(f)), finish: null }).run('foreach')
   }
 
   /** Calls `f` once per partition, beside the data; `f` may be async and is awaited. */
   async foreachPartition(f: (records: IterableIterator<T>, partition: number) => void | Promise<void>): Promise<void> {
-    await this.mapped({ type: 'iterate', f: forEffect(userFunction(f)) }).#collectFor('foreachPartition')
-  }
-
-  // Housekeeping
-
-  /** Keeps the partitions when first computed, `MEMORY_ONLY` unless told otherwise. A second, different level throws `UNSUPPORTED`. */
-  persist(level: StorageLevel = StorageLevel.MEMORY_ONLY): this {
-    const current = this.lineage.storageLevel
-    if (current !== null && !current.equals(level)) {
-      throw new MillraceError(
-        'UNSUPPORTED',
-        `RDD ${this.id} is already kept as ${current}; unpersist it before choosing ${level}.`,
-      )
-    }
-    this.lineage.storageLevel = level
-    return this
-  }
-
-  /** `persist()` at the default level. */
-  cache(): this {
-    return this.persist()
-  }
-
-  /** Drops the kept partitions. */
-  unpersist(): this {
-    if (this.lineage.storageLevel !== null) this.context.runner.unpersist(this.id)
-    this.lineage.storageLevel = null
-    return this
+    await this.mapped({ type: 'iterate', f: forEffect(userFunction(f)) }).run('foreachPartition')
   }
 
   /** A new RDD of this one's partitions through a narrow operation. @internal */
@@ -205,32 +131,18 @@ export class RDD<out T> extends PairRddOperations {
     })
   }
 
-  async #collectFor(action: string): Promise<T[]> {
-    return (await this.#run(this.lineage, action)).flat()
-  }
-
-  #run(lineage: Lineage, action: string, partitions: number[] | null = null): Promise<T[][]> {
-    return this.context.runner.collect(lineage, partitions, this.context.describeJob(action)) as Promise<T[][]>
-  }
-}
-
-/** A node whose partitions hold one number each: how many records the partition has. @internal */
-export function countRecords(lineage: Lineage): Lineage {
-  return {
-    type: 'mapped',
-    id: -1,
-    partitions: lineage.partitions,
-    partitioner: null,
-    storageLevel: null,
-    parents: [lineage],
-    operation: { type: 'fold', zero: constant(0), add: increment(), finish: null },
+  /** The records of the partitions asked for, all when null, through a job of that name. @internal */
+  async run(action: string, partitions: readonly number[] | null = null): Promise<T[][]> {
+    const { runner } = this.context
+    const records = (await runner.collect(this.lineage, partitions, this.context.describeJob(action))) as T[][]
+    await this.checkpointAsked()
+    return records
   }
 }
 
 type Reduction = { value: unknown } | null
 
-const constant = libraryFunction('constant', (value: unknown) => () => value)
-const increment = libraryFunction('increment', () => (count: number) => count + 1)
+const nothing = libraryFunction('null', () => () => null)
 const identity = libraryFunction('identity', () => (record: unknown) => record)
 const callEach = libraryFunction('callEach', (f: (record: unknown) => void) => (_: null, record: unknown) => {
   f(record)

@@ -1,8 +1,9 @@
 /** RDDs of one partition that hold one result for a whole RDD: what `count` and `reduce` of a stream are made of. */
 import { unite } from './combination.js'
+import { countRecords } from './count-records.js'
 import type { Pair } from './pair.js'
 import { HashPartitioner } from './partitioner.js'
-import { countRecords, type RDD } from './rdd.js'
+import type { RDD } from './rdd.js'
 import { libraryFunction, type TaskFunction, userFunction } from './task-function.js'
 
 /** One record: how many records `rdd` has, 0 for none. */

@@ -1,23 +1,35 @@
 /** SparkContext: makes RDDs from data at hand and runs their jobs. A small batch engine by itself, and the ground a StreamingContext stands on. */
 import { MillraceError } from '../errors.js'
+import { type Accumulator, AccumulatorRegistry, CollectionAccumulator, NumberAccumulator } from './accumulator.js'
+import { Broadcast } from './broadcast.js'
 import { unite } from './combination.js'
 import type { JobDescription, JobRunner } from './job-runner.js'
 import type { Lineage } from './lineage.js'
-import type { Item } from './pair.js'
-import { RDD, type RddContext } from './rdd.js'
+import type { LineageHandle, RddContext } from './lineage-handle.js'
+import type { FileSplit, OutsideAccess } from './outside-access.js'
+import type { Item, Pair } from './pair.js'
+import { assertPartitions } from './partitioner.js'
+import { RDD } from './rdd.js'
+import { libraryFunction, type TaskFunction } from './task-function.js'
 
 export class SparkContext implements RddContext {
   readonly appName: string
   /** @internal */
   readonly runner: JobRunner
+  /** @internal */
+  readonly outside: OutsideAccess
+  /** @internal */
+  readonly askedCheckpoints: Map<Lineage, LineageHandle> = new Map()
   #nextRddId = 0
+  #nextBroadcastId = 0
   #job: Omit<JobDescription, 'name'> & { name: string | null } = { batchTime: null, outputId: null, name: null }
   #checkpointDirectory: string | null = null
 
   /** @internal */
-  constructor(appName: string, runner: JobRunner) {
+  constructor(appName: string, runner: JobRunner, outside: OutsideAccess) {
     this.appName = appName
     this.runner = runner
+    this.outside = outside
   }
 
   /** How many partitions a shuffle makes when nobody says: the number of executor threads, or `spark.default.parallelism`. */
@@ -36,20 +48,129 @@ export class SparkContext implements RddContext {
    * ```
    */
   parallelize<T extends Item>(records: readonly T[], partitions: number = this.defaultParallelism): RDD<T> {
-    if (!Number.isInteger(partitions) || partitions < 1) {
-      throw new MillraceError(
-        'ILLEGAL_ARGUMENT',
-        `The number of partitions must be a whole number from 1 up, not ${partitions}.`,
-      )
-    }
+    assertPartitions(partitions)
     const edge = (i: number): number => Math.floor((i * records.length) / partitions)
     const slices = Array.from({ length: partitions }, (_, i) => records.slice(edge(i), edge(i + 1)))
     return this.fromSlices(slices)
   }
 
+  /** The numbers from `start` up to, not including, `end`, every `step`; with one number, from 0 up to it. They are made by the tasks. Throws `ILLEGAL_ARGUMENT` for a step of 0. */
+  range(end: number): RDD<number>
+  range(start: number, end: number, step?: number, partitions?: number): RDD<number>
+  range(startOrEnd: number, end?: number, step = 1, partitions: number = this.defaultParallelism): RDD<number> {
+    assertPartitions(partitions)
+    if (!(Math.abs(step) > 0)) throw new MillraceError('ILLEGAL_ARGUMENT', `The step of a range must not be ${step}.`)
+    const start = end === undefined ? 0 : startOrEnd
+    const count = Math.max(0, Math.ceil(((end ?? startOrEnd) - start) / step))
+    const edge = (i: number): number => Math.floor((i * count) / partitions)
+    const parts = Array.from({ length: partitions }, (_, i) => [[start + edge(i) * step, edge(i + 1) - edge(i)]])
+    return this.fromSlices<unknown>(parts).mapped<number>({ type: 'iterate', f: countUp(step) })
+  }
+
   /** An RDD without partitions, so without records. */
   emptyRDD<T>(): RDD<T> {
     return this.fromSlices<T>([])
+  }
+
+  // Files
+
+  /**
+   * The lines of text files, UTF-8, `.gz` ones too: of a file, of the files in a directory, of those a pattern (`*`, `?`, `[…]`,
+   * `{a,b}`) matches, or of several with commas between. Files are listed now and read by the tasks; a large file is read
+   * in parts. Throws `FILE_NOT_FOUND`.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const { sparkContext } = new StreamingContext({ appName: 'readme', batchInterval: '1s' })
+   * await sparkContext.textFile('package.json').filter((line) => line.includes('"name"')).first()
+   * ```
+   */
+  textFile(path: string, minPartitions: number = this.defaultMinPartitions): RDD<string> {
+    return this.#read(this.outside.splits(path, minPartitions), this.outside.readLines())
+  }
+
+  /** `[path, text]` for each file; see `textFile` for paths. */
+  wholeTextFiles(path: string, minPartitions: number = this.defaultMinPartitions): RDD<Pair<string, string>> {
+    return this.#read(this.outside.files(path), this.outside.readWholeText(), minPartitions)
+  }
+
+  /** `[path, bytes]` for each file, as it is on the disk. */
+  binaryFiles(path: string, minPartitions: number = this.defaultMinPartitions): RDD<Pair<string, Uint8Array>> {
+    return this.#read(this.outside.files(path), this.outside.readWholeBytes(), minPartitions)
+  }
+
+  /** Pieces of `recordLength` bytes. A file that is no multiple of it fails the job. */
+  binaryRecords(path: string, recordLength: number): RDD<Uint8Array> {
+    assertRecordLength(recordLength)
+    return this.#read(this.outside.files(path), this.outside.readRecords(recordLength))
+  }
+
+  /** What `saveAsObjectFile` wrote. `T` is for the caller to know. */
+  objectFile<T>(path: string): RDD<T> {
+    return this.#read(this.outside.files(path), this.outside.readObjects())
+  }
+
+  /** Files in as many partitions, or in `partitions` if that is fewer. */
+  #read<T>(splits: readonly FileSplit[], f: TaskFunction, partitions: number = splits.length): RDD<T> {
+    const files = this.fromSlices<unknown>(splits.map((split) => [split]))
+    const grouped = partitions < splits.length ? files.coalesce(partitions) : files
+    return grouped.mapped<T>({ type: 'iterate', f })
+  }
+
+  /** How many parts a file is read in at least when nobody says: 2, or 1 when there is no more to run on. */
+  get defaultMinPartitions(): number {
+    return Math.min(this.defaultParallelism, 2)
+  }
+
+  // Shared values
+
+  /** A value for functions to read. Throws `ILLEGAL_ARGUMENT` for an RDD, whose records are not here. */
+  broadcast<T>(value: T): Broadcast<T> {
+    if (value instanceof RDD) {
+      throw new MillraceError(
+        'ILLEGAL_ARGUMENT',
+        'An RDD cannot be broadcast; collect it first and broadcast its records.',
+      )
+    }
+    return new Broadcast(this.#nextBroadcastId++, value)
+  }
+
+  /** A registered accumulator of numbers that starts from 0. */
+  longAccumulator(name: string | null = null): NumberAccumulator {
+    return this.register(new NumberAccumulator(), name)
+  }
+
+  /** `longAccumulator`; numbers are what they are. */
+  doubleAccumulator(name: string | null = null): NumberAccumulator {
+    return this.longAccumulator(name)
+  }
+
+  /** A registered accumulator of everything that is added. */
+  collectionAccumulator<T>(name: string | null = null): CollectionAccumulator<T> {
+    return this.register(new CollectionAccumulator<T>(), name)
+  }
+
+  /** Makes an accumulator known, so that what tasks add to it arrives. Throws `ILLEGAL_STATE` the second time. */
+  register<A extends Accumulator<never, unknown>>(accumulator: A, name: string | null = null): A {
+    this.accumulators.add(accumulator, name)
+    return accumulator
+  }
+
+  /** @internal */
+  readonly accumulators: AccumulatorRegistry = new AccumulatorRegistry()
+
+  // Jobs
+
+  /** What `f` makes of each partition asked for, all when left out, in their order. */
+  async runJob<T, U extends Item>(
+    rdd: RDD<T>,
+    f: (records: IterableIterator<T>, partition: number) => U,
+    partitions: readonly number[] | null = null,
+  ): Promise<U[]> {
+    const results = await rdd
+      .mapPartitionsWithIndex((partition, records) => [f(records, partition)])
+      .run('runJob', partitions)
+    return results.flat(1) as U[]
   }
 
   /** The records of all of them; see `RDD.union`. Without any, an empty RDD. */
@@ -100,3 +221,18 @@ export class SparkContext implements RddContext {
     this.#job = job ?? { batchTime: null, outputId: null, name: null }
   }
 }
+
+/** Throws `ILLEGAL_ARGUMENT` unless the length is a whole number from 1 up. @internal */
+export function assertRecordLength(recordLength: number): void {
+  if (Number.isInteger(recordLength) && recordLength >= 1) return
+  throw new MillraceError(
+    'ILLEGAL_ARGUMENT',
+    `The record length must be a whole number from 1 up, not ${recordLength}.`,
+  )
+}
+
+const countUp = libraryFunction('countUp', (step: number) => {
+  return function* (parts: Iterable<Pair<number, number>>) {
+    for (const [start, count] of parts) for (let i = 0; i < count; i++) yield start + i * step
+  }
+})

@@ -96,8 +96,8 @@ describe('partitioners', () => {
   })
 
   test('range bounds cut a sample into ascending ranges of like weight', () => {
-    expect(rangeBounds([5, 3, 1, 4, 2, 6], 3)).toEqual([3, 5])
-    expect(rangeBounds([1, 1, 1, 1], 4)).toEqual([1])
+    expect(rangeBounds(weighted([5, 3, 1, 4, 2, 6]), 3)).toEqual([2, 4])
+    expect(rangeBounds(weighted([1, 1, 1, 1]), 4)).toEqual([1])
     expect(rangeBounds([], 4)).toEqual([])
   })
 
@@ -106,3 +106,7 @@ describe('partitioners', () => {
     expect(sorted).toEqual([[0, 'z'], [1], [1, 'a'], [1, 'b']])
   })
 })
+
+function weighted(keys: readonly number[]): (readonly [number, number])[] {
+  return keys.map((key) => [key, 1])
+}

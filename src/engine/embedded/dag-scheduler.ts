@@ -1,8 +1,8 @@
 /** Cuts a job into stages at its shuffles and runs them in order: first the map sides beneath, then the partitions asked for. */
+
+import { countRecords } from '../../rdd/count-records.js'
 import type { JobDescription, JobRunner } from '../../rdd/job-runner.js'
 import { type Lineage, type PartitionedLineage, parentsOf } from '../../rdd/lineage.js'
-import { RangePartitioner, rangeBounds } from '../../rdd/partitioner.js'
-import { countRecords } from '../../rdd/rdd.js'
 import { StorageLevel } from '../../rdd/storage-level.js'
 import type { Task } from './executor.js'
 
@@ -110,8 +110,6 @@ export class DagScheduler implements JobRunner {
     const { partitioner } = shuffle
     if (partitioner.type !== 'range' || partitioner.bounds !== null || partitioner.sampled === null) return shuffle
     const sample = (await this.collect(partitioner.sampled, null, job)).flat()
-    const { partitions, ascending } = partitioner
-    const bounds = rangeBounds(sample, partitions)
-    return { ...shuffle, partitioner: new RangePartitioner({ partitions, ascending, bounds, sampled: null }) }
+    return { ...shuffle, partitioner: partitioner.bounded(sample) }
   }
 }

@@ -3,7 +3,6 @@ import { MillraceError, toError } from '../../errors.js'
 import type { JobDescription, JobRunner } from '../../rdd/job-runner.js'
 import type { Lineage, MappedLineage, PartitionedLineage } from '../../rdd/lineage.js'
 import { Pacer } from '../../rdd/pacer.js'
-import { RangePartitioner, rangeBounds } from '../../rdd/partitioner.js'
 import { canTravel } from '../../rdd/task-function.js'
 import type { Time } from '../../time.js'
 import { readBuckets, shuffleWriter } from '../shuffle-writer.js'
@@ -165,9 +164,7 @@ export class SparkRunner implements JobRunner {
     const known = this.#placed.get(shuffle)
     if (known !== undefined) return known
     const sample = (await this.collect(partitioner.sampled, null, job)).flat()
-    const { partitions, ascending } = partitioner
-    const bounds = rangeBounds(sample, partitions)
-    return { ...shuffle, partitioner: new RangePartitioner({ partitions, ascending, bounds, sampled: null }) }
+    return { ...shuffle, partitioner: partitioner.bounded(sample) }
   }
 
   async #collected(parents: readonly Lineage[], job: JobDescription): Promise<Lineage[]> {

@@ -4,7 +4,7 @@
  */
 import { MillraceError } from '../../errors.js'
 import type { Combiner, Lineage, NarrowOperation, PartitionedLineage, PartitionRef } from '../../rdd/lineage.js'
-import { CustomPartitioner, HashPartitioner, type Partitioner, RangePartitioner } from '../../rdd/partitioner.js'
+import { HashPartitioner, type Partitioner, RangePartitioner } from '../../rdd/partitioner.js'
 import {
   type AnyFunction,
   type FunctionData,
@@ -235,9 +235,9 @@ function partitionerFrom(data: PartitionerData, find: (id: string, time: Time | 
     case 'hash':
       return new HashPartitioner(data.partitions)
     case 'range':
-      return new RangePartitioner({ ...data, sampled: null })
+      return new RangePartitioner(data.partitions, { bounds: data.bounds ?? [] }, data.ascending)
     case 'custom':
-      return new CustomPartitioner(data.partitions, resolveFunction(data.f, find))
+      return { type: 'custom', partitions: data.partitions, f: resolveFunction(data.f, find) }
   }
 }
 
