@@ -386,6 +386,12 @@ export const confKeys = {
     on: 'both',
     doc: 'what happens after a batch failed: the job stops, the batch is run again, or it is left out',
   },
+  'millrace.batch.deadLetters': {
+    kind: 'text',
+    default: null,
+    on: 'both',
+    doc: 'a directory for the records of batches that were left out; not set means dead-letters in the checkpoint directory',
+  },
   'millrace.batch.maxRetries': {
     kind: 'count',
     default: 3,

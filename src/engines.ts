@@ -1,6 +1,7 @@
 /** Which engine a master means. */
 import { availableParallelism } from 'node:os'
 import type { Conf } from './conf.js'
+import { initialRate } from './durability.js'
 import { EmbeddedEngine, type ThreadOptions } from './engine/embedded/embedded-engine.js'
 import type { GraphSource } from './engine/embedded/messages.js'
 import type { Engine, ReceiverListener } from './engine/engine.js'
@@ -37,7 +38,7 @@ export function scriptEngine(setup: EngineSetup): Engine {
     blockQueueSize: conf.get('spark.streaming.blockQueueSize'),
     restartDelayMs: conf.get('spark.streaming.receiverRestartDelay'),
     memoryBytes: conf.get('millrace.receiver.memory'),
-    ratePerSecond: conf.get('spark.streaming.receiver.maxRate'),
+    ratePerSecond: initialRate(conf),
     threads,
   })
 }

@@ -4,6 +4,7 @@ import { ambientLayers } from './conf-sources.js'
 import { type DStream, streamOf, uniteStreams } from './dstream/dstream.js'
 import { DStreamGraph } from './dstream/dstream-graph.js'
 import { GeneratedNode, ReceiverNode, TransformedNode } from './dstream/nodes.js'
+import { backPressure, deadLetters, failurePolicy, gracefulStopMs, openCheckpoint } from './durability.js'
 import type { GraphSource } from './engine/embedded/messages.js'
 import type { Engine } from './engine/engine.js'
 import { graphShape } from './engine/graph-functions.js'
@@ -14,13 +15,13 @@ import { unite } from './rdd/combination.js'
 import type { RDD } from './rdd/rdd.js'
 import { SparkContext } from './rdd/spark-context.js'
 import type { Receiver } from './receiver/receiver.js'
-import { Checkpoint } from './scheduler/checkpoint.js'
+import type { Checkpoint } from './scheduler/checkpoint.js'
 import { JobGenerator } from './scheduler/job-generator.js'
 import { JobScheduler } from './scheduler/job-scheduler.js'
 import { ReceiverStates } from './scheduler/receiver-states.js'
-import { ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
+import { stopInOrder } from './scheduler/stop-sequence.js'
+import { type BatchInfo, ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
 import { localAccess } from './storage/local-access.js'
-import type { SyncMode } from './storage/write-ahead-log.js'
 import { type Clock, type Duration, systemClock, type Time, toMilliseconds } from './time.js'
 
 export interface StreamingContextOptions {
@@ -51,8 +52,16 @@ export type StreamingContextState = 'INITIALIZED' | 'ACTIVE' | 'STOPPED'
 export interface StopResult {
   /** True if every batch that had received data was processed. */
   readonly graceful: boolean
+  /** True if a graceful stop reached its deadline (`spark.streaming.gracefulStopTimeout`) before everything was processed. */
+  readonly timedOut: boolean
   /** Batches completed during the life of the context. */
   readonly completedBatches: number
+  /** Batches left out because they failed, under the policy `skip`. */
+  readonly skippedBatches: number
+  /** Batches that were begun, or waited, and are not completed. With a checkpoint they run at the next start. */
+  readonly unfinishedBatches: number
+  /** True if something received has not been processed. With a checkpoint it is at the next start; without one it is gone. */
+  readonly hasUnprocessedInput: boolean
 }
 
 let active: StreamingContext | null = null
@@ -91,6 +100,7 @@ export class StreamingContext {
   #checkpointDirectory: string | null
   #checkpoint: Checkpoint | null = null
   #completedBatches = 0
+  #skippedBatches = 0
   #error: Error | null = null
   #stopping: Promise<StopResult> | null = null
   readonly #terminated: Promise<void>
@@ -143,8 +153,13 @@ export class StreamingContext {
         // Not awaited: the stop waits for the batch that is being completed.
         if (this.#completedBatches === this.conf.get('millrace.batches')) void this.stop()
       },
+      failurePolicy: failurePolicy(this.conf),
       onFailed: (time, error) => this.#fail(time, error),
+      onSkipped: (info, error) => this.#skip(info, error),
+      regenerate: (time) => this.graph.jobsAt(time),
     })
+    const pressure = backPressure(this.conf, this.batchInterval, this.#engine)
+    if (pressure !== null) this.#bus.add(pressure)
     this.#generator = new JobGenerator({
       graph: this.graph,
       clock: this.#engine.clock,
@@ -308,7 +323,12 @@ export class StreamingContext {
       this.#state = 'ACTIVE'
       active = this
       this.graph.close('starting')
-      this.#checkpoint = await this.#openCheckpoint()
+      this.#checkpoint = await openCheckpoint(this.conf, this.#engine, {
+        directory: this.#checkpointDirectory,
+        name: this.sparkContext.appName,
+        batchMs: this.batchInterval,
+        onError: (message, error) => this.#log.error(message, { error }),
+      })
       await this.#generator.start(this.#checkpoint, this.conf.get('millrace.recovery.downtime'))
       await this.#engine.receivers.start(this.#receivers)
       this.#bus.post('onStreamingStarted', { time: this.#engine.clock.now() })
@@ -339,7 +359,8 @@ export class StreamingContext {
 
   /**
    * Stops the context; calling it again changes nothing. With `graceful`, first the receivers stop, then everything they
-   * received is processed. Without, the batch that runs is finished and waiting batches are dropped. Throws `ILLEGAL_STATE`
+   * received is processed, for at most `spark.streaming.gracefulStopTimeout` (ten batches unless set). Without, the batch that
+   * runs is finished and waiting batches are dropped; with a checkpoint directory they run at the next start. Throws `ILLEGAL_STATE`
    * inside a StreamingListener, where waiting would never end.
    */
   stop(options: { readonly graceful?: boolean } = {}): Promise<StopResult> {
@@ -363,13 +384,13 @@ export class StreamingContext {
     const wasActive = this.#state === 'ACTIVE'
     this.#state = 'STOPPED'
     this.graph.close('stopping')
+    let timedOut = false
     try {
       if (wasActive) {
-        // At once, or batches that wait would start while the receivers stop.
-        const dropped = graceful ? null : this.#scheduler.stop()
-        await this.#engine.receivers.stop(graceful)
-        await this.#generator.stop(graceful)
-        await (dropped ?? this.#scheduler.finished())
+        const { receivers } = this.#engine
+        const timeoutMs = gracefulStopMs(this.conf, this.batchInterval)
+        const parts = { receivers, generator: this.#generator, scheduler: this.#scheduler }
+        timedOut = (await stopInOrder({ graceful, timeoutMs, ...parts })).timedOut
       }
       await this.#engine.close()
       await this.#checkpoint?.close()
@@ -377,28 +398,23 @@ export class StreamingContext {
       if (active === this) active = null
       this.#terminate()
     }
-    return { graceful: graceful && this.#error === null, completedBatches: this.#completedBatches }
+    return {
+      graceful: graceful && this.#error === null && !timedOut,
+      timedOut,
+      completedBatches: this.#completedBatches,
+      skippedBatches: this.#skippedBatches,
+      unfinishedBatches: this.#generator.unfinishedBatches,
+      hasUnprocessedInput: this.#engine.receivers.hasUnallocatedBlocks || this.#generator.unfinishedBatches > 0,
+    }
   }
 
-  async #openCheckpoint(): Promise<Checkpoint | null> {
-    const directory = this.#checkpointDirectory
-    if (directory === null) {
-      if (!this.conf.get('spark.streaming.receiver.writeAheadLog.enable')) return null
-      throw new MillraceError(
-        'CHECKPOINT_DIRECTORY_REQUIRED',
-        'spark.streaming.receiver.writeAheadLog.enable needs a directory for the log: call ssc.checkpoint(directory) or set spark.streaming.checkpoint.directory.',
-      )
-    }
-    if (this.#engine.useJournal === undefined) return null
-    const checkpoint = await Checkpoint.open({
-      directory,
-      sync: syncMode(this.conf.get('millrace.log.sync')),
-      job: this.sparkContext.appName,
-      batchMs: this.batchInterval,
-      onError: (message, error) => this.#log.error(message, { error }),
-    })
-    this.#engine.useJournal(checkpoint.journal)
-    return checkpoint
+  async #skip(info: BatchInfo, error: Error): Promise<void> {
+    const letters = deadLetters(this.conf, this.#checkpointDirectory)
+    const record = letters === null ? null : await letters.add(info, error)
+    this.#log.error('Batch failed; left out', { batch: info.batchTime, records: info.numRecords, record, error })
+    this.#skippedBatches++
+    await this.#generator.skipped(info.batchTime, error)
+    this.#engine.batchFinished?.(info.batchTime, error)
   }
 
   #fail(time: Time, error: Error): void {
@@ -412,10 +428,6 @@ export class StreamingContext {
     // Not awaited here: the stop waits for the batch that is reporting this.
     void this.stop()
   }
-}
-
-function syncMode(text: string): SyncMode {
-  return text === 'always' || text === 'never' ? text : { intervalMs: toMilliseconds(text) }
 }
 
 function isArray<T>(entry: RDD<T> | readonly T[]): entry is readonly T[] {

@@ -106,6 +106,11 @@ export class DStreamGraph {
   /** The jobs of the batch of `time`, one for each output that has an RDD then, in the order the outputs were registered. */
   generateJobs(time: Time, blocks: BatchBlocks): Job[] {
     this.takeInputs(time, blocks)
+    return this.jobsAt(time)
+  }
+
+  /** The jobs of a batch whose input the graph has. */
+  jobsAt(time: Time): Job[] {
     return this.outputs.flatMap((output, outputId) => {
       const rdd = output.node.rddAt(time)
       if (rdd === null) return []
@@ -116,6 +121,12 @@ export class DStreamGraph {
   /** Gives the inputs the batch of `time`, for later batches that look back at it. */
   takeInputs(time: Time, blocks: BatchBlocks): void {
     for (const input of this.inputs) input.takeBatch(time, blocks)
+  }
+
+  /** Leaves the failed batch of `time` out: from now on it had no input, and what was made from it is made anew. */
+  leaveOut(time: Time): void {
+    for (const node of this.nodes) node.discardFrom(time)
+    this.takeInputs(time, new Map())
   }
 
   /** Leaves out the batches after `last` and before `next`: state stays as it was, and the batch of `next` finds it where it looks. */

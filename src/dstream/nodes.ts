@@ -186,6 +186,11 @@ export class ReceiverNode extends StreamNode implements InputNode {
     )
   }
 
+  /** Later batches keep their input. */
+  override discardFrom(time: Time): void {
+    this.discard(time)
+  }
+
   /** Only times no batch was given for come here: they have no data. */
   protected compute(): RDD<unknown> {
     return this.graph.context.emptyRDD()
@@ -196,6 +201,7 @@ export class ReceiverNode extends StreamNode implements InputNode {
 export class GeneratedNode extends StreamNode implements InputNode {
   readonly streamId: number
   readonly dependencies: readonly StreamNode[] = []
+  readonly #leftOut = new Set<Time>()
   readonly #next: (time: Time) => RDD<unknown> | null
 
   /** `next` gives the RDD of each batch, or null for none; it is called once for every batch, in order. */
@@ -211,9 +217,15 @@ export class GeneratedNode extends StreamNode implements InputNode {
 
   takeBatch(time: Time): void {
     // A batch that is recovered twice must not take twice what a function gives once.
-    if (this.generated.has(time)) return
+    if (this.generated.has(time) || this.#leftOut.has(time)) return
     const rdd = this.#next(time)
     if (rdd !== null) this.keep(time, rdd)
+  }
+
+  /** The batch that is left out has no RDD; later ones keep theirs. */
+  override discardFrom(time: Time): void {
+    this.discard(time)
+    this.#leftOut.add(time)
   }
 
   protected compute(): null {

@@ -189,6 +189,17 @@ export abstract class StreamNode {
     }
   }
 
+  /** Drops the RDDs of `time` and later, so that they are made anew when they are asked for. */
+  discardFrom(time: Time): void {
+    for (const generatedAt of this.#generated.keys()) if (generatedAt >= time) this.discard(generatedAt)
+  }
+
+  protected discard(time: Time): void {
+    const rdd = this.#generated.get(time)
+    this.#generated.delete(time)
+    if (rdd !== undefined && ![...this.#generated.values()].includes(rdd)) this.release(rdd)
+  }
+
   /** The RDDs kept now, by time. */
   get generated(): ReadonlyMap<Time, RDD<unknown>> {
     return this.#generated

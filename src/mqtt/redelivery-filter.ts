@@ -7,8 +7,8 @@
  *   - On a resumed session it sends those again first, in their order, under their packet ids.
  *
  * The filter therefore keeps the tail: the stored messages whose acknowledgement is not known to have arrived. On a resumed
- * session it looks for the first message in the tail, by packet id and content; from there on the tail's packet ids are taken,
- * so a message that comes under one of them is the one stored. Everything else is new.
+ * session it looks for the first message in the tail, by packet id and content, and from there on for what follows it in the
+ * tail. Everything else is new. Packet ids alone would not do: some brokers have more than 65,535 messages on their way.
  */
 
 /** A frame of the tail, in the block it was stored in. */
@@ -49,9 +49,11 @@ export class RedeliveryFilter {
   #sequence = 0
   /** While a resumed session may still repeat: the tail's frames by packet id, and in order. */
   #frames: TailFrame[] = []
-  #byId: Map<number, number> | null = null
+  #byId: Map<number, number[]> | null = null
   /** Index of the last frame matched, -1 before the first. */
   #matched = -1
+  /** Messages since then that were none of the tail's. */
+  #strangers = 0
   #recognised = 0
   #unmatched = 0
 
@@ -111,9 +113,14 @@ export class RedeliveryFilter {
     this.#current = []
     this.#matched = -1
     this.#byId = null
-    this.#frames = unacknowledged(this.#before)
-    if (this.#frames.length > 0) {
-      this.#byId = new Map(this.#frames.map(({ contents }, index) => [contents.packetId, index]))
+    this.#strangers = 0
+    this.#frames = framesOf(this.#before)
+    if (this.#frames.length === 0) return
+    this.#byId = new Map()
+    for (const [index, { contents }] of this.#frames.entries()) {
+      const indexes = this.#byId.get(contents.packetId)
+      if (indexes === undefined) this.#byId.set(contents.packetId, [index])
+      else indexes.push(index)
     }
   }
 
@@ -142,46 +149,59 @@ export class RedeliveryFilter {
   }
 
   #isRedelivery(bytes: Buffer, contents: FrameContents): boolean {
-    const index = this.#byId!.get(contents.packetId)
-    const frame = index === undefined || index <= this.#matched ? undefined : this.#frames[index]
-    if (index !== undefined && frame !== undefined && isSameMessage(frame, bytes, contents)) {
+    const index = this.#matched < 0 ? this.#firstMatch(bytes, contents) : this.#nextMatch(bytes, contents)
+    if (index >= 0) {
       this.#matched = index
+      this.#strangers = 0
       this.#recognised++
       if (index === this.#frames.length - 1) this.#byId = null
       return true
     }
     if (contents.isDup) this.#unmatched++
-    // A repetition comes first of all. Once something else came first, or came under an id that the tail had taken, the broker
-    // has another memory of this session than we do, and leaving anything out could lose it.
-    if ((this.#matched < 0 && !contents.isDup) || frame !== undefined) this.#byId = null
+    // Repetitions come first of all. Once something else came first, or very much came between, the broker has another memory
+    // of this session than we do, and leaving anything out could lose it.
+    this.#strangers++
+    if ((this.#matched < 0 && !contents.isDup) || this.#strangers > MAX_STRANGERS) this.#byId = null
     return false
   }
+
+  /** Where in the tail the repetition begins. Of several places the last: to take too little for repeated loses nothing. */
+  #firstMatch(bytes: Buffer, contents: FrameContents): number {
+    const indexes = this.#byId!.get(contents.packetId) ?? []
+    for (let i = indexes.length - 1; i >= 0; i--) {
+      if (isSameMessage(this.#frames[indexes[i]!]!, bytes, contents)) return indexes[i]!
+    }
+    return -1
+  }
+
+  /** The next frame of the tail nearly always; a later one where a broker leaves some out. */
+  #nextMatch(bytes: Buffer, contents: FrameContents): number {
+    for (const index of this.#byId!.get(contents.packetId) ?? []) {
+      if (index > this.#matched && isSameMessage(this.#frames[index]!, bytes, contents)) return index
+    }
+    return -1
+  }
 }
+
+/** Messages that may come between two repetitions. */
+const MAX_STRANGERS = 1000
 
 /** False for a block of repetitions only, which was not stored again. */
 function isKept({ bytes, start }: TailBlock): boolean {
   return bytes.length > start
 }
 
-/** The frames of the tail a broker may still hold: an id used a second time proves that the first use was acknowledged, and all before it. */
-function unacknowledged(tail: readonly TailBlock[]): TailFrame[] {
-  const seen = new Set<number>()
+/** The frames of these blocks that have packet ids, in order. */
+function framesOf(tail: readonly TailBlock[]): TailFrame[] {
   const frames: TailFrame[] = []
-  for (let index = tail.length - 1; index >= 0; index--) {
-    const { bytes, start, version } = tail[index]!
-    const inBlock: TailFrame[] = []
+  for (const { bytes, start, version } of tail) {
     for (let at = start; at < bytes.length; ) {
       const contents = readFrame(bytes, at, version)
-      if (contents.packetId !== 0) inBlock.push({ block: bytes, contents })
+      if (contents.packetId !== 0) frames.push({ block: bytes, contents })
       at = contents.end
     }
-    for (const frame of inBlock.reverse()) {
-      if (seen.has(frame.contents.packetId)) return frames.reverse()
-      seen.add(frame.contents.packetId)
-      frames.push(frame)
-    }
   }
-  return frames.reverse()
+  return frames
 }
 
 /** What of a PUBLISH frame stays the same when it is sent again: flags and properties such as the expiry do not. */

@@ -63,6 +63,11 @@ export class JobGenerator {
     if (finish && receivers.hasUnallocatedBlocks) await this.#generate((lastTime ?? graph.zeroTime) + graph.batchMs)
   }
 
+  /** Batches generated and neither completed nor left out. */
+  get unfinishedBatches(): number {
+    return this.#pending.size
+  }
+
   /** The batch of `time` is done: forget what nobody needs any more. */
   async completed(time: Time): Promise<void> {
     const { graph } = this.#options
@@ -73,6 +78,7 @@ export class JobGenerator {
 
   /** The batch of `time` failed and is left out. */
   async skipped(time: Time, error: Error): Promise<void> {
+    this.#options.graph.leaveOut(time)
     await this.#checkpoint?.skipped(time, error)
     await this.#forget(time)
   }
@@ -97,7 +103,8 @@ export class JobGenerator {
     checkpoint.restoreState(graph)
     for (const [time, { status }] of [...state.batches]) {
       if (status === 'pending') await this.#generate(time)
-      else graph.takeInputs(time, await receivers.allocate(time))
+      else if (status === 'completed') graph.takeInputs(time, await receivers.allocate(time))
+      else graph.leaveOut(time)
     }
     const last = state.lastAllocated
     if (last === null) return next

@@ -14,8 +14,20 @@ export interface JobSchedulerOptions {
   readonly describe: (job: Job | null) => void
   /** Called when all jobs of a batch succeeded. */
   readonly onCompleted: (time: Time) => Promise<void>
+  /** What follows when a job fails. */
+  readonly failurePolicy: FailurePolicy
   /** Called once per failed batch, with its first error; the batch is not counted as processed. */
   readonly onFailed: (time: Time, error: Error) => void
+  /** Called in its place under the policy `skip`. The batch counts as left out, not as processed. */
+  readonly onSkipped: (info: BatchInfo, error: Error) => Promise<void>
+  /** The jobs of a batch made anew, after one before it was left out. */
+  readonly regenerate: (time: Time) => readonly Job[]
+}
+
+/** What follows when a job of a batch fails: the context stops; the job runs again, up to so many times, and then the context stops; the batch is left out. */
+export interface FailurePolicy {
+  readonly action: 'stop' | 'retry' | 'skip'
+  readonly maxRetries: number
 }
 
 interface RunningBatch {
@@ -27,7 +39,7 @@ interface RunningBatch {
 
 export class JobScheduler {
   readonly #options: JobSchedulerOptions
-  readonly #queue: { batch: RunningBatch; job: Job }[] = []
+  readonly #queue: { readonly batch: RunningBatch; job: Job }[] = []
   #running = 0
   #isStopped = false
   #idle: (() => void)[] = []
@@ -97,16 +109,22 @@ export class JobScheduler {
       bus.post('onBatchStarted', batch.info)
     }
     this.#note(batch, job.outputId, { startTime: now() }, 'onOutputOperationStarted')
+    const { action, maxRetries } = this.#options.failurePolicy
     let failure: Error | null = null
-    try {
-      describe(job)
-      await job.run()
-    } catch (thrown) {
-      failure = batchError(thrown, job)
-      batch.error ??= failure
-    } finally {
-      describe(null)
+    for (let attempt = 0; attempt <= (action === 'retry' ? maxRetries : 0); attempt++) {
+      failure = null
+      try {
+        describe(job)
+        await job.run()
+        break
+      } catch (thrown) {
+        failure = batchError(thrown, job)
+        if (this.#isStopped) break
+      } finally {
+        describe(null)
+      }
     }
+    if (failure !== null) batch.error ??= failure
     this.#note(
       batch,
       job.outputId,
@@ -136,7 +154,28 @@ export class JobScheduler {
       }
       bus.post('onBatchCompleted', batch.info)
     }
-    if (batch.error !== null) onFailed(time, batch.error)
+    if (batch.error === null) return
+    if (this.#options.failurePolicy.action !== 'skip') {
+      onFailed(time, batch.error)
+      return
+    }
+    try {
+      await this.#options.onSkipped(batch.info, batch.error)
+      this.#regenerateWaiting()
+    } catch (error) {
+      onFailed(time, toError(error))
+    }
+  }
+
+  /** Batches that wait may be made from what the failed one would have given; they get jobs that do without it. */
+  #regenerateWaiting(): void {
+    const fresh = new Map<RunningBatch, readonly Job[]>()
+    for (const entry of this.#queue) {
+      const { batch, job } = entry
+      if (batch.info.processingStartTime !== null) continue
+      if (!fresh.has(batch)) fresh.set(batch, this.#options.regenerate(batch.set.time))
+      entry.job = fresh.get(batch)!.find(({ outputId }) => outputId === job.outputId) ?? job
+    }
   }
 
   #note(

@@ -24,8 +24,8 @@ export interface LatestEvent {
   readonly segment: number
 }
 
-/** A source sends again at most what its packet ids can number; older blocks are not kept for comparison. */
-const MAX_TAIL_RECORDS = 70_000
+/** A source sends again what it has no acknowledgement for, and holds no more than this without; older blocks are not kept for comparison. */
+const MAX_TAIL_RECORDS = 300_000
 
 export class JournalState {
   /** Blocks no batch has taken yet, in order of arrival. */

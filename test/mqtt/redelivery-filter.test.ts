@@ -111,13 +111,29 @@ describe('the redelivery filter', () => {
     expect(receive(filter, [message(3, 'on'), message(1, 'on')])).toEqual(['on', 'on'])
   })
 
-  it('takes an id used twice for proof that everything up to its first use was acknowledged', () => {
+  it('finds its place by content when packet ids come twice in the tail', () => {
     const filter = new RedeliveryFilter()
-    store(filter, [message(1, 'a'), message(2, 'b'), message(1, 'c')])
+    store(filter, [message(1, 'a'), message(2, 'b'), message(1, 'c'), message(2, 'd')])
     filter.connected(true)
-    expect(receive(filter, [message(2, 'b'), message(1, 'c')])).toEqual([])
+    expect(receive(filter, [message(1, 'c'), message(2, 'd'), message(1, 'e')])).toEqual(['e'])
     filter.connected(true)
-    expect(receive(filter, [message(1, 'a')])).toEqual(['a'])
+    expect(receive(filter, [message(2, 'b'), message(1, 'c'), message(2, 'd')])).toEqual([])
+  })
+
+  it('takes equal messages under one id for the last of them, since too little left out loses nothing', () => {
+    const filter = new RedeliveryFilter()
+    store(filter, [message(1, 'on'), message(2, 'on'), message(1, 'on'), message(2, 'on')])
+    filter.connected(true)
+    expect(receive(filter, [message(1, 'on'), message(2, 'on'), message(1, 'on')])).toEqual(['on'])
+  })
+
+  it('gives up looking for more when much else comes between', () => {
+    const filter = new RedeliveryFilter()
+    store(filter, sent)
+    filter.connected(true)
+    const others = Array.from({ length: 1500 }, (_, i) => message(100 + i, `n${i}`))
+    expect(receive(filter, [sent[0]!, ...others, sent[1]!])).toHaveLength(1501)
+    expect(filter.isActive).toBe(false)
   })
 
   it('works again at the next cut, from the same tail', () => {
