@@ -22,6 +22,8 @@ export interface Job {
 export interface InputNode extends StreamNode {
   readonly streamId: number
   takeBatch(time: Time, blocks: BatchBlocks): void
+  /** The batch of `time` failed and is left out: it had no records. */
+  leaveOut(time: Time): void
 }
 
 /** What an output does with the RDD of each batch. */
@@ -125,18 +127,26 @@ export class DStreamGraph {
 
   /** Leaves the failed batch of `time` out: from now on it had no input, and what was made from it is made anew. */
   leaveOut(time: Time): void {
-    for (const node of this.nodes) node.discardFrom(time)
-    this.takeInputs(time, new Map())
+    for (const node of this.nodes) if (!this.inputs.some((input) => input === node)) node.discardFrom(time)
+    this.leaveOutInputs(time)
   }
 
-  /** Leaves out the batches after `last` and before `next`: state stays as it was, and the batch of `next` finds it where it looks. */
-  carryState(last: Time, next: Time): void {
+  /** From now on the batch of `time` had no input. */
+  leaveOutInputs(time: Time): void {
+    for (const input of this.inputs) input.leaveOut(time)
+  }
+
+  /**
+   * Leaves out the batches after `last` and before `next`: state stays as it was, and the batch of `next` finds it where it
+   * looks. `last` null: state is what was restored.
+   */
+  carryState(last: Time | null, next: Time): void {
     for (const node of this.nodes) {
       if (!node.mustCheckpoint) continue
       const latest = (before: Time): Time => before - ((before - this.zeroTime) % node.slideMs)
       // What was completed after the state was saved is computed again first, from its input.
-      node.rddAt(latest(last))
-      node.carry(last, latest(next - 1))
+      if (last !== null && !node.hasAfter(last)) node.rddAt(latest(last))
+      node.carry(last ?? next - 1, latest(next - 1))
     }
   }
 

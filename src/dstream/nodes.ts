@@ -186,9 +186,9 @@ export class ReceiverNode extends StreamNode implements InputNode {
     )
   }
 
-  /** Later batches keep their input. */
-  override discardFrom(time: Time): void {
+  leaveOut(time: Time): void {
     this.discard(time)
+    this.keep(time, this.graph.context.emptyRDD())
   }
 
   /** Only times no batch was given for come here: they have no data. */
@@ -222,8 +222,7 @@ export class GeneratedNode extends StreamNode implements InputNode {
     if (rdd !== null) this.keep(time, rdd)
   }
 
-  /** The batch that is left out has no RDD; later ones keep theirs. */
-  override discardFrom(time: Time): void {
+  leaveOut(time: Time): void {
     this.discard(time)
     this.#leftOut.add(time)
   }

@@ -132,6 +132,12 @@ export abstract class StreamNode {
     this.keep(time, rdd)
   }
 
+  /** True if there is an RDD of a later time: state of `time` is not needed any more. */
+  hasAfter(time: Time): boolean {
+    for (const generatedAt of this.#generated.keys()) if (generatedAt > time) return true
+    return false
+  }
+
   /** Makes the latest RDD up to `from` the one of `to`, when the batches between were left out. */
   carry(from: Time, to: Time): void {
     let latest: Time | null = null
@@ -172,7 +178,8 @@ export abstract class StreamNode {
   /** The RDD one slide before `time`, after making any that are missing before it, oldest first. */
   protected previous(time: Time): RDD<unknown> | null {
     let from = time - this.slideMs
-    while (this.isValid(from) && from >= this.graph.earliestTime && !this.#generated.has(from)) from -= this.slideMs
+    const { earliestTime } = this.graph
+    while (this.isValid(from) && from >= earliestTime && !this.#generated.has(from)) from -= this.slideMs
     if (!this.#generated.has(from)) from += this.slideMs
     let rdd: RDD<unknown> | null = null
     for (let at = from; at < time; at += this.slideMs) rdd = this.rddAt(at)

@@ -101,20 +101,23 @@ export class JobGenerator {
     const [earliest] = state.batches.keys()
     graph.earliestTime = earliest ?? (state.lastAllocated ?? graph.zeroTime) + graph.batchMs
     checkpoint.restoreState(graph)
+    // Times between two batches at which no process ran were left out then, and are now.
+    let before: Time | null = null
     for (const [time, { status }] of [...state.batches]) {
+      if (before === null || time > before + graph.batchMs) graph.carryState(before, time)
       if (status === 'pending') await this.#generate(time)
       else if (status === 'completed') graph.takeInputs(time, await receivers.allocate(time))
-      else graph.leaveOut(time)
+      else graph.leaveOutInputs(time)
+      before = time
     }
     const last = state.lastAllocated
     if (last === null) return next
     const firstTime = Math.max(next, last + graph.batchMs)
+    graph.carryState(before, downtime === 'each' ? last + graph.batchMs : firstTime)
     if (downtime === 'each') {
       for (let time = last + graph.batchMs; time < firstTime && !this.#isStopped; time += graph.batchMs) {
         await this.#generate(time)
       }
-    } else {
-      graph.carryState(last, firstTime)
     }
     return firstTime
   }
