@@ -274,7 +274,14 @@ describe('stopping', () => {
     source.store(2)
     const result = await ssc.stop({ graceful: true })
     expect(batches).toEqual([[1], [2]])
-    expect(result).toEqual({ graceful: true, completedBatches: 2 })
+    expect(result).toEqual({
+      graceful: true,
+      timedOut: false,
+      completedBatches: 2,
+      skippedBatches: 0,
+      unfinishedBatches: 0,
+      hasUnprocessedInput: false,
+    })
     expect(source.onStopCalls).toBe(1)
   })
 
