@@ -361,7 +361,8 @@ export class StreamingContext {
    * Stops the context; calling it again changes nothing. With `graceful`, first the receivers stop, then everything they
    * received is processed, for at most `spark.streaming.gracefulStopTimeout` (ten batches unless set). Without, the batch that
    * runs is finished and waiting batches are dropped; with a checkpoint directory they run at the next start. Throws `ILLEGAL_STATE`
-   * inside a StreamingListener, where waiting would never end.
+   * inside a StreamingListener, where waiting would never end. A function given to an output may call it but
+   * not await it: the promise it gets rejects with `ILLEGAL_STATE`, while the stop goes its way once the batch is done.
    */
   stop(options: { readonly graceful?: boolean } = {}): Promise<StopResult> {
     if (this.#bus.isDispatching) {
@@ -371,7 +372,16 @@ export class StreamingContext {
       )
     }
     this.#stopping ??= this.#stop(options.graceful ?? false)
-    return this.#stopping
+    if (!this.#scheduler.isInsideJob) return this.#stopping
+    const refusal = Promise.reject(
+      new MillraceError(
+        'ILLEGAL_STATE',
+        'A batch cannot wait for the stop of its own context, which waits for the batch: call ssc.stop() there without awaiting it.',
+      ),
+    )
+    // Whoever only calls it has done nothing wrong.
+    refusal.catch(() => {})
+    return refusal
   }
 
   /** Resolves when every batch generated so far is done. @internal */

@@ -303,6 +303,26 @@ describe('stopping', () => {
     expect(done).toEqual([1000])
   })
 
+  test('an output may call stop without waiting for it; waiting is refused instead of lasting for ever', async () => {
+    const { ssc, clock } = testContext()
+    ssc.queueStream<number>([]).foreachRDD(async (_, time) => {
+      if (time === 2000) void ssc.stop()
+      if (time > 2000) throw new Error('the context should have stopped')
+    })
+    await ssc.start()
+    clock.advance(5000)
+    await ssc.awaitTermination()
+
+    const second = testContext()
+    second.ssc.queueStream<number>([]).foreachRDD(async () => {
+      await null
+      await second.ssc.stop()
+    })
+    await second.ssc.start()
+    second.clock.advance(1000)
+    await expect(second.ssc.awaitTermination()).rejects.toThrow('without awaiting it')
+  })
+
   test('awaitTerminationOrTimeout tells whether the context stopped in time', async () => {
     const { ssc } = testContext()
     ssc.queueStream<number>([]).foreachRDD(() => {})

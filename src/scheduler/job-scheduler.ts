@@ -1,4 +1,5 @@
 /** Runs the jobs of each batch, one batch at a time by default, in order, and measures how long they waited and took. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Job } from '../dstream/dstream-graph.js'
 import { MillraceError, toError } from '../errors.js'
 import type { Time } from '../time.js'
@@ -40,6 +41,7 @@ interface RunningBatch {
 export class JobScheduler {
   readonly #options: JobSchedulerOptions
   readonly #queue: { readonly batch: RunningBatch; job: Job }[] = []
+  readonly #inside = new AsyncLocalStorage<{ isDone: boolean }>()
   #running = 0
   #isStopped = false
   #idle: (() => void)[] = []
@@ -65,6 +67,11 @@ export class JobScheduler {
   /** Resolves when nothing is queued or running. */
   async finished(): Promise<void> {
     while (this.#running > 0 || this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** True in the code of a job that has not ended, also after it awaited something: it cannot wait for the scheduler to finish. */
+  get isInsideJob(): boolean {
+    return this.#inside.getStore()?.isDone === false
   }
 
   /** Batches that wait for their first job to start. */
@@ -111,11 +118,12 @@ export class JobScheduler {
     this.#note(batch, job.outputId, { startTime: now() }, 'onOutputOperationStarted')
     const { action, maxRetries } = this.#options.failurePolicy
     let failure: Error | null = null
+    const running = { isDone: false }
     for (let attempt = 0; attempt <= (action === 'retry' ? maxRetries : 0); attempt++) {
       failure = null
       try {
         describe(job)
-        await job.run()
+        await this.#inside.run(running, () => job.run())
         break
       } catch (thrown) {
         failure = batchError(thrown, job)
@@ -124,6 +132,7 @@ export class JobScheduler {
         describe(null)
       }
     }
+    running.isDone = true
     if (failure !== null) batch.error ??= failure
     this.#note(
       batch,
