@@ -373,6 +373,12 @@ export const confKeys = {
     on: 'embedded',
     doc: 'how long a task may run in a thread of local[N] before the thread is ended and the task run again; not set means no limit',
   },
+  'millrace.executor.memory': {
+    kind: 'bytes',
+    default: null,
+    on: 'embedded',
+    doc: 'the heap of each thread of local[N]; a thread that needs more is ended and replaced; not set means what Node gives',
+  },
   'millrace.shuffle.memory': {
     kind: 'bytes',
     default: 67_108_864,

@@ -54,6 +54,7 @@ function threadOptions({ master, conf, source, shape }: EngineSetup): ThreadOpti
     shape,
     maxFailures: match[2] === undefined ? conf.get('spark.task.maxFailures') : Number(match[2]),
     taskTimeoutMs: conf.get('millrace.task.timeout'),
+    heapBytes: conf.get('millrace.executor.memory'),
     spillBytes: conf.get('millrace.shuffle.memory'),
   }
 }

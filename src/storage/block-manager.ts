@@ -23,6 +23,12 @@ export type BlockContent =
 
 export class BlockManager {
   readonly #blocks = new Map<string, BlockContent>()
+  readonly #onDropped: (content: BlockContent) => void
+
+  /** `onDropped` gets each content that is removed or replaced. */
+  constructor(onDropped: (content: BlockContent) => void = () => {}) {
+    this.#onDropped = onDropped
+  }
 
   /** How many blocks are kept. */
   get size(): number {
@@ -30,6 +36,7 @@ export class BlockManager {
   }
 
   put(id: string, content: BlockContent): void {
+    this.remove(id)
     this.#blocks.set(id, content)
   }
 
@@ -47,12 +54,15 @@ export class BlockManager {
   }
 
   remove(id: string): void {
+    const content = this.#blocks.get(id)
+    if (content === undefined) return
     this.#blocks.delete(id)
+    this.#onDropped(content)
   }
 
   /** Removes every block whose id starts with `prefix`. */
   removeAll(prefix: string): void {
-    for (const id of this.#blocks.keys()) if (id.startsWith(prefix)) this.#blocks.delete(id)
+    for (const id of this.#blocks.keys()) if (id.startsWith(prefix)) this.remove(id)
   }
 }
 

@@ -3,11 +3,15 @@
  * `local[N]` runs tasks in N threads, which find the user's functions in their own copy of the job's graph.
  */
 
+import { randomUUID } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { JobRunner } from '../../rdd/job-runner.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { BlockManager } from '../../storage/block-manager.js'
 import type { Journal } from '../../storage/journal.js'
 import { SharedPool } from '../../storage/shared-bytes.js'
+import type { StoredBytes } from '../../storage/stored-bytes.js'
 import type { Clock } from '../../time.js'
 import type { BatchClock, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
 import { TimerClock } from '../timer-clock.js'
@@ -16,6 +20,7 @@ import { Executor } from './executor.js'
 import { LocalTaskScheduler } from './local-task-scheduler.js'
 import { MapOutputs } from './map-outputs.js'
 import type { GraphSource } from './messages.js'
+import { ReceiverThreads } from './receiver-threads.js'
 import { ReceiverTracker } from './receiver-tracker.js'
 import { SharedMemory } from './shared-memory.js'
 import { ThreadPool } from './thread-pool.js'
@@ -47,6 +52,8 @@ export interface ThreadOptions {
   readonly maxFailures: number
   readonly taskTimeoutMs: number | null
   readonly spillBytes: number
+  /** The heap of each thread, in bytes, or null for what Node gives. */
+  readonly heapBytes: number | null
 }
 
 export class EmbeddedEngine implements Engine {
@@ -54,43 +61,47 @@ export class EmbeddedEngine implements Engine {
   readonly receivers: ReceiverHost
   readonly runner: JobRunner
   readonly #tracker: ReceiverTracker
+  /** The driver's own: all there is on `local`, on `local[N]` for what only the driver can run. */
   readonly #executor: Executor
-  readonly #pool: ThreadPool | null
+  readonly #threads: { close(): Promise<void> }[] = []
 
   constructor(options: EmbeddedEngineOptions) {
-    const blocks = new BlockManager()
-    this.clock = new TimerClock(options.clock)
-    const { threads, parallelism } = options
-    this.#tracker = new ReceiverTracker({ ...options, blocks })
-    this.receivers = this.#tracker
+    const { clock, receivers, threads, parallelism } = options
+    this.clock = new TimerClock(clock)
     if (threads === null) {
-      this.#pool = null
-      this.#executor = new Executor(0, blocks, options.receivers)
+      const blocks = new BlockManager()
+      this.#executor = new Executor(0, blocks, receivers)
+      this.#tracker = new ReceiverTracker({ ...options, blocks, threads: null, prepare: async () => {} })
       this.runner = new DagScheduler(new LocalTaskScheduler(this.#executor), parallelism)
-      return
+    } else {
+      let lastId = driverThread
+      const nextId = (): number => ++lastId
+      const { count, shape, maxFailures, taskTimeoutMs } = threads
+      const spillDirectory = join(tmpdir(), `millrace-${process.pid}-${randomUUID().slice(0, 8)}`)
+      const { source, conf, spillBytes, heapBytes } = threads
+      const start = { source, conf, spillBytes, heapBytes, parallelism, spillDirectory }
+      const shared = new SharedPool()
+      const memory: SharedMemory = new SharedMemory((thread, bytes) => {
+        if (thread === driverThread) shared.give(bytes)
+        else pool.get(thread)?.giveBack(bytes)
+        hosts.giveBack(thread, bytes)
+      })
+      const own = (stored: StoredBytes, thread: number): void => memory.own(stored, thread)
+      const pool = new ThreadPool({ threads: count, start, shape, nextId })
+      const hosts = new ReceiverThreads({ threadsMax: count, start, shape, nextId, own })
+      const blocks = new BlockManager((content) => {
+        if (content.type === 'stored') discard(memory, content.stored)
+      })
+      const mapOutputs = new MapOutputs((stored) => discard(memory, stored))
+      const driver = new Executor(driverThread, blocks, receivers, mapOutputs)
+      const parts = { pool, driver, blocks, mapOutputs, memory, shared }
+      this.#executor = driver
+      const tasks = new ThreadTaskScheduler({ ...parts, maxFailures, taskTimeoutMs })
+      this.#tracker = new ReceiverTracker({ ...options, blocks, threads: hosts, prepare: () => tasks.start() })
+      this.runner = new DagScheduler(tasks, parallelism)
+      this.#threads.push(hosts, pool)
     }
-    const { count, source, conf, shape, maxFailures, taskTimeoutMs, spillBytes } = threads
-    const pool = new ThreadPool({ threads: count, source, parallelism, conf, spillBytes, shape })
-    this.#pool = pool
-    const shared = new SharedPool()
-    const memory = new SharedMemory((thread, bytes) => {
-      if (thread === driverThread) shared.give(bytes)
-      else pool.get(thread)?.giveBack(bytes)
-    })
-    const mapOutputs = new MapOutputs((stored) => discard(memory, stored))
-    const driver = new Executor(0, blocks, options.receivers, mapOutputs)
-    this.#executor = driver
-    const tasks = new ThreadTaskScheduler({
-      pool,
-      driver,
-      blocks,
-      mapOutputs,
-      memory,
-      shared,
-      maxFailures,
-      taskTimeoutMs,
-    })
-    this.runner = new DagScheduler(tasks, parallelism)
+    this.receivers = this.#tracker
   }
 
   useJournal(journal: Journal): void {
@@ -98,7 +109,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    await this.#pool?.close()
+    await Promise.all(this.#threads.map((threads) => threads.close()))
     await this.#executor.close()
   }
 }

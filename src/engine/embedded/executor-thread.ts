@@ -1,8 +1,8 @@
 /** The driver's side of one executor thread: starts it, sends it tasks, and says when it is gone. */
-import { Worker } from 'node:worker_threads'
-import { assertNever, errorFromData, MillraceError } from '../../errors.js'
+import { assertNever, errorFromData, type MillraceError } from '../../errors.js'
 import type { FromThread, TaskData, ThreadStart, ToThread } from './messages.js'
 import type { StageData } from './stage-data.js'
+import { WorkerThread } from './worker-thread.js'
 
 /** What happens in a thread, for its pool. */
 export interface ThreadEvents {
@@ -18,37 +18,34 @@ export interface ThreadEvents {
 
 export class ExecutorThread {
   readonly id: number
-  readonly #worker: Worker
+  readonly #worker: WorkerThread<ToThread, FromThread>
   readonly #stages = new Set<number>()
-  #fault: Error | null = null
-  /** Why the driver ended it, or null. */
-  #reason: MillraceError | null = null
   #spare: SharedArrayBuffer[] = []
 
   constructor(start: ThreadStart, events: ThreadEvents) {
     this.id = start.id
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
-      name: `millrace-executor-${start.id}`,
-      workerData: start,
+    this.#worker = new WorkerThread({
+      kind: 'executor thread',
+      id: start.id,
+      entry: new URL('./worker.js', import.meta.url),
+      start,
+      heapBytes: start.heapBytes,
+      onMessage: (message) => {
+        switch (message.type) {
+          case 'ready':
+            return events.ready(message.shape)
+          case 'loadFailed':
+            return events.loadFailed(errorFromData(message.error))
+          case 'taskDone':
+            return events.taskDone(message)
+          case 'taskFailed':
+            return events.taskFailed(message.taskId, errorFromData(message.error))
+          default:
+            return assertNever(message)
+        }
+      },
+      onLost: events.lost,
     })
-    this.#worker.on('message', (message: FromThread) => {
-      switch (message.type) {
-        case 'ready':
-          return events.ready(message.shape)
-        case 'loadFailed':
-          return events.loadFailed(errorFromData(message.error))
-        case 'taskDone':
-          return events.taskDone(message)
-        case 'taskFailed':
-          return events.taskFailed(message.taskId, errorFromData(message.error))
-        default:
-          return assertNever(message)
-      }
-    })
-    this.#worker.on('error', (error: Error) => {
-      this.#fault = error
-    })
-    this.#worker.on('exit', (code) => events.lost(this.#reason ?? this.#lossOf(code)))
   }
 
   /** Sends a task, and its stage before the first one of it. */
@@ -75,25 +72,10 @@ export class ExecutorThread {
 
   /** Ends the thread, even in the middle of an endless loop; `lost` gets the reason. */
   async terminate(reason: MillraceError): Promise<void> {
-    this.#reason ??= reason
-    await this.#worker.terminate()
+    await this.#worker.terminate(reason)
   }
 
   #post(message: ToThread): void {
-    this.#worker.postMessage(message)
-  }
-
-  #lossOf(code: number): MillraceError {
-    const fault = this.#fault
-    const why =
-      fault === null
-        ? `it called process.exit(${code})`
-        : (fault as { code?: string }).code === 'ERR_WORKER_OUT_OF_MEMORY'
-          ? 'it ran out of memory'
-          : `of an error nobody caught: ${fault.message}`
-    return new MillraceError('EXECUTOR_LOST', `Executor thread ${this.id} ended: ${why}.`, {
-      ...(fault === null ? {} : { cause: fault }),
-      details: { executor: this.id, exitCode: code },
-    })
+    this.#worker.post(message)
   }
 }

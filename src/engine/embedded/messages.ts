@@ -20,6 +20,8 @@ export interface ThreadStart {
   readonly parallelism: number
   /** The settings in force in the driver. */
   readonly conf: Readonly<Record<string, string>>
+  /** The heap of the thread, in bytes, or null for what Node gives. */
+  readonly heapBytes: number | null
   /** Where this run of the program may write what memory cannot hold. */
   readonly spillDirectory: string
   /** How much output a task of a shuffle holds in memory. */

@@ -1,4 +1,4 @@
-/** Runs the receivers of master `local` in this thread and knows every block they stored. */
+/** Starts and stops the receivers, in this thread or in threads of their own, and knows every block they stored. */
 import type { BlockInfo } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type BlockStore, type ReceiverEvents, ReceiverSupervisor } from '../../receiver/receiver-supervisor.js'
@@ -6,10 +6,13 @@ import type { BlockContent, BlockManager, KeptContent } from '../../storage/bloc
 import { estimateBytes, InputMemory } from '../../storage/input-memory.js'
 import type { Journal } from '../../storage/journal.js'
 import type { LoggedBlock } from '../../storage/journal-state.js'
+import { recordsOf } from '../../storage/record-frames.js'
+import { readStored } from '../../storage/stored-bytes.js'
 import type { Clock, Time } from '../../time.js'
 import type { BlockGroups, ReceiverHost, ReceiverListener } from '../engine.js'
 import { ReceivedBlockTracker } from './received-block-tracker.js'
 import { ReceivedLog } from './received-log.js'
+import type { ReceiverThreads, RemoteStore } from './receiver-threads.js'
 
 export interface ReceiverTrackerOptions {
   readonly clock: Clock
@@ -21,12 +24,27 @@ export interface ReceiverTrackerOptions {
   readonly memoryBytes: number
   readonly ratePerSecond: number | null
   readonly listener: ReceiverListener
+  /** Runs receivers in threads; null for this thread. */
+  readonly threads: ReceiverThreads | null
+  /** Resolves when tasks can run. Rejects when they never will. */
+  readonly prepare: () => Promise<void>
+}
+
+type StoredContent = Extract<BlockContent, { type: 'stored' }>
+
+/** A receiver, wherever it runs. */
+export interface RunningReceiver {
+  /** Resolves when it has been started, whatever came of it. Rejects when there is no place for it to run. */
+  start(): Promise<void>
+  setRate(ratePerSecond: number | null): void
+  /** Resolves when it has ended and what it received is stored. */
+  shutdown(): Promise<void>
 }
 
 export class ReceiverTracker implements ReceiverHost {
   readonly #options: ReceiverTrackerOptions
   readonly #tracker = new ReceivedBlockTracker()
-  readonly #supervisors = new Map<number, ReceiverSupervisor>()
+  readonly #running = new Map<number, RunningReceiver>()
   readonly #memory: InputMemory
   readonly #names = new Map<number, string>()
   /** Bytes of the blocks whose content is in memory. */
@@ -57,7 +75,7 @@ export class ReceiverTracker implements ReceiverHost {
   }
 
   async start(receivers: ReadonlyMap<number, Receiver<unknown>>): Promise<void> {
-    const { clock, blockIntervalMs, blockQueueSize, restartDelayMs, ratePerSecond, listener } = this.#options
+    const { clock, blockIntervalMs, blockQueueSize, restartDelayMs, ratePerSecond, listener, threads } = this.#options
     for (const [streamId, receiver] of receivers) {
       const name = receiver.constructor.name
       this.#names.set(streamId, name)
@@ -67,10 +85,15 @@ export class ReceiverTracker implements ReceiverHost {
         stopped: (message, error) => listener.receiverStopped({ streamId, name, message, error }),
       }
       const store = this.#storeOf(streamId)
-      const options = { streamId, clock, blockIntervalMs, blockQueueSize, restartDelayMs, ratePerSecond, store, events }
-      this.#supervisors.set(streamId, new ReceiverSupervisor(receiver, options))
+      const settings = { streamId, blockIntervalMs, blockQueueSize, restartDelayMs, ratePerSecond }
+      this.#running.set(
+        streamId,
+        threads === null
+          ? new ReceiverSupervisor(receiver, { ...settings, clock, store, events })
+          : threads.run(settings, store, events),
+      )
     }
-    await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.start()))
+    await Promise.all([this.#options.prepare(), ...[...this.#running.values()].map((receiver) => receiver.start())])
   }
 
   async allocate(time: Time): Promise<ReadonlyMap<number, BlockGroups>> {
@@ -88,7 +111,7 @@ export class ReceiverTracker implements ReceiverHost {
   }
 
   setRate(streamId: number, ratePerSecond: number): void {
-    this.#supervisors.get(streamId)?.setRate(ratePerSecond)
+    this.#running.get(streamId)?.setRate(ratePerSecond)
   }
 
   async release(time: Time): Promise<void> {
@@ -118,11 +141,11 @@ export class ReceiverTracker implements ReceiverHost {
 
   async stop(): Promise<void> {
     this.#memory.lift()
-    await Promise.all([...this.#supervisors.values()].map((supervisor) => supervisor.shutdown()))
+    await Promise.all([...this.#running.values()].map((receiver) => receiver.shutdown()))
     await this.#log?.stop()
   }
 
-  #storeOf(streamId: number): BlockStore {
+  #storeOf(streamId: number): BlockStore & RemoteStore {
     const report = (message: string, error: Error): void => {
       const name = this.#names.get(streamId) ?? ''
       this.#options.listener.receiverError({ streamId, name, message, error })
@@ -132,6 +155,8 @@ export class ReceiverTracker implements ReceiverHost {
         this.#add(streamId, { type: 'records', records }, records.length, estimateBytes(records), report),
       storeBytes: ({ bytes, records }) =>
         this.#add(streamId, { type: 'bytes', bytes }, records, bytes.byteLength, report),
+      storeShared: ({ format, stored, records }) =>
+        this.#add(streamId, { type: 'stored', format, stored }, records, stored.length, report),
       confirmed: (tail) => this.#log?.confirmed(streamId, tail),
       unconfirmed: async () => (await this.#log?.unconfirmed(streamId)) ?? [],
     }
@@ -139,7 +164,7 @@ export class ReceiverTracker implements ReceiverHost {
 
   async #add(
     streamId: number,
-    content: KeptContent,
+    content: KeptContent | StoredContent,
     records: number,
     bytes: number,
     report: (message: string, error: Error) => void,
@@ -150,7 +175,7 @@ export class ReceiverTracker implements ReceiverHost {
     const id = `input-${streamId}-${this.#nextBlock++}`
     const block: BlockInfo = { id, streamId, records, bytes, slot, locations: [0] }
     try {
-      await this.#log?.add(block, content, report)
+      if (this.#log !== null) await this.#log.add(block, await toLog(content), report)
     } catch (error) {
       this.#memory.release(bytes)
       throw error
@@ -159,6 +184,13 @@ export class ReceiverTracker implements ReceiverHost {
     this.#options.blocks.put(block.id, content)
     this.#tracker.apply({ type: 'blockAdded', block })
   }
+}
+
+/** A block as the log takes it. */
+async function toLog(content: KeptContent | StoredContent): Promise<KeptContent> {
+  if (content.type !== 'stored') return content
+  const bytes = await readStored(content.stored)
+  return content.format === 'bytes' ? { type: 'bytes', bytes } : { type: 'records', records: recordsOf(bytes) }
 }
 
 function inLog({ position, format }: LoggedBlock, directory: string): BlockContent {

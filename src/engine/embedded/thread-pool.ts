@@ -1,12 +1,9 @@
 /** The executor threads of `local[N]`: N of them as long as the engine runs, a lost one replaced at once. */
-import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { MillraceError } from '../../errors.js'
 import { assertSameShape } from '../graph-functions.js'
 import { ExecutorThread } from './executor-thread.js'
-import type { FromThread, GraphSource } from './messages.js'
+import type { FromThread, ThreadStart } from './messages.js'
 
 /** What a pool tells its scheduler. */
 export interface PoolEvents {
@@ -22,12 +19,11 @@ export interface PoolEvents {
 
 export interface ThreadPoolOptions {
   readonly threads: number
-  readonly source: GraphSource
-  readonly parallelism: number
-  readonly conf: Readonly<Record<string, string>>
-  readonly spillBytes: number
+  readonly start: Omit<ThreadStart, 'id'>
   /** The shape of the driver's graph, once it is complete. */
   readonly shape: () => readonly string[]
+  /** The number for the next thread. */
+  readonly nextId: () => number
 }
 
 /** Threads that die one after another before they have loaded the job: then starting more is no use. */
@@ -37,9 +33,7 @@ export class ThreadPool {
   readonly #options: ThreadPoolOptions
   readonly #threads = new Map<number, ExecutorThread>()
   readonly #ready = new Set<number>()
-  readonly spillDirectory: string = join(tmpdir(), `millrace-${process.pid}-${randomUUID().slice(0, 8)}`)
   #events: PoolEvents | null = null
-  #nextId = 1
   #failedStarts = 0
   #isClosed = false
 
@@ -68,38 +62,40 @@ export class ThreadPool {
     this.#isClosed = true
     const reason = new MillraceError('EXECUTOR_LOST', 'The engine is closing.')
     await Promise.all([...this.#threads.values()].map((thread) => thread.terminate(reason)))
-    await rm(this.spillDirectory, { recursive: true, force: true })
+    await rm(this.#options.start.spillDirectory, { recursive: true, force: true })
   }
 
   #spawn(events: PoolEvents): void {
-    const { source, parallelism, conf, spillBytes, shape } = this.#options
-    const id = this.#nextId++
-    const start = { id, source, parallelism, conf, spillDirectory: this.spillDirectory, spillBytes }
-    const thread: ExecutorThread = new ExecutorThread(start, {
-      ready: (found) => {
-        try {
-          assertSameShape(shape(), found)
-          this.#failedStarts = 0
-          this.#ready.add(id)
-          events.threadReady(thread)
-        } catch (error) {
-          events.failed(error as Error)
-        }
+    const { start, shape, nextId } = this.#options
+    const id = nextId()
+    const thread: ExecutorThread = new ExecutorThread(
+      { ...start, id },
+      {
+        ready: (found) => {
+          try {
+            assertSameShape(shape(), found)
+            this.#failedStarts = 0
+            this.#ready.add(id)
+            events.threadReady(thread)
+          } catch (error) {
+            events.failed(error as Error)
+          }
+        },
+        loadFailed: (error) => events.failed(error),
+        taskDone: (done) => events.taskDone(thread, done),
+        taskFailed: (taskId, error) => events.taskFailed(thread, taskId, error),
+        lost: (error) => {
+          this.#threads.delete(id)
+          if (this.#isClosed) return
+          if (!this.#ready.delete(id) && ++this.#failedStarts >= startsMax) {
+            events.failed(error)
+            return
+          }
+          this.#spawn(events)
+          events.threadLost(thread, error)
+        },
       },
-      loadFailed: (error) => events.failed(error),
-      taskDone: (done) => events.taskDone(thread, done),
-      taskFailed: (taskId, error) => events.taskFailed(thread, taskId, error),
-      lost: (error) => {
-        this.#threads.delete(id)
-        if (this.#isClosed) return
-        if (!this.#ready.delete(id) && ++this.#failedStarts >= startsMax) {
-          events.failed(error)
-          return
-        }
-        this.#spawn(events)
-        events.threadLost(thread, error)
-      },
-    })
+    )
     this.#threads.set(id, thread)
   }
 }

@@ -70,27 +70,33 @@ export class ThreadTaskScheduler implements TaskScheduler {
   #nextStage = 0
   #nextTask = 0
   #failure: Error | null = null
+  #started: Promise<void> | null = null
 
   constructor(options: ThreadTaskSchedulerOptions) {
     this.#options = options
     this.#resolver = new TaskInputResolver(options.blocks, options.mapOutputs, options.shared)
   }
 
-  /** Starts the threads; tasks given meanwhile wait for them. */
-  start(): void {
-    this.#options.pool.start({
-      threadReady: (thread) => {
-        this.#free.push(thread)
-        this.#dispatch()
-      },
-      taskDone: (thread, done) => this.#done(thread, done),
-      taskFailed: (thread, taskId, error) => this.#failed(thread, taskId, error),
-      threadLost: (thread, error) => this.#lost(thread, error),
-      failed: (error) => {
-        this.#failure = error
-        for (const set of this.#sets.slice()) this.#reject(set, error)
-      },
+  /** Starts the threads; resolves when the first can take tasks. Rejects when none can run this job. */
+  start(): Promise<void> {
+    this.#started ??= new Promise((resolve, reject) => {
+      this.#options.pool.start({
+        threadReady: (thread) => {
+          resolve()
+          this.#free.push(thread)
+          this.#dispatch()
+        },
+        taskDone: (thread, done) => this.#done(thread, done),
+        taskFailed: (thread, taskId, error) => this.#failed(thread, taskId, error),
+        threadLost: (thread, error) => this.#lost(thread, error),
+        failed: (error) => {
+          this.#failure = error
+          reject(error)
+          for (const set of this.#sets.slice()) this.#reject(set, error)
+        },
+      })
     })
+    return this.#started
   }
 
   runStage(tasks: readonly Task[]): Promise<unknown[][]> {
@@ -101,7 +107,8 @@ export class ThreadTaskScheduler implements TaskScheduler {
     const directory = first.type === 'save' ? first.directory : null
     if (!stageTravels(top, shuffle)) return this.#runInDriver(tasks)
     if (this.#failure !== null) return Promise.reject(this.#failure)
-    this.start()
+    // Its failure is every stage's.
+    this.start().catch(() => {})
     return new Promise((resolve, reject) => {
       const set: TaskSet = {
         data: stageToData({ id: this.#nextStage++, top, shuffle, directory }),

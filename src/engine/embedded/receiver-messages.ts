@@ -1,0 +1,51 @@
+/** What the driver and the threads that run receivers say to each other: plain data, one union a direction. */
+import type { ErrorData } from '../../errors.js'
+import type { StoredBytes } from '../../storage/stored-bytes.js'
+
+/** How a receiver is run. */
+export interface ReceiverSettings {
+  readonly streamId: number
+  readonly blockIntervalMs: number
+  readonly blockQueueSize: number
+  readonly restartDelayMs: number
+  readonly ratePerSecond: number | null
+}
+
+export type ToReceiverThread =
+  | { readonly type: 'start'; readonly receiver: ReceiverSettings }
+  | { readonly type: 'stop'; readonly streamId: number }
+  | { readonly type: 'setRate'; readonly streamId: number; readonly ratePerSecond: number | null }
+  /** The answer to `store`, with memory of this thread that nobody reads any more. */
+  | {
+      readonly type: 'stored'
+      readonly call: number
+      readonly error: ErrorData | null
+      readonly memory: readonly SharedArrayBuffer[]
+    }
+  /** The answer to `unconfirmed`. */
+  | { readonly type: 'unconfirmedBlocks'; readonly call: number; readonly blocks: readonly Uint8Array[] }
+
+export type FromReceiverThread =
+  | { readonly type: 'ready'; readonly shape: readonly string[] }
+  | { readonly type: 'loadFailed'; readonly error: ErrorData }
+  /** A block to be kept: answered when it is as safe as promised. */
+  | {
+      readonly type: 'store'
+      readonly call: number
+      readonly streamId: number
+      readonly format: 'records' | 'bytes'
+      readonly stored: StoredBytes
+      readonly records: number
+    }
+  | { readonly type: 'confirmed'; readonly streamId: number; readonly tail: number }
+  | { readonly type: 'unconfirmed'; readonly call: number; readonly streamId: number }
+  | { readonly type: 'receiverStarted'; readonly streamId: number }
+  | { readonly type: 'receiverError'; readonly streamId: number; readonly message: string; readonly error: ErrorData }
+  | {
+      readonly type: 'receiverStopped'
+      readonly streamId: number
+      readonly message: string
+      readonly error: ErrorData | null
+    }
+  /** The answer to `stop`: everything the receiver took is stored. */
+  | { readonly type: 'receiverEnded'; readonly streamId: number }

@@ -1,0 +1,229 @@
+/** The threads that run receivers on `local[N]`, N at most, beside the N that run tasks. A lost one is replaced, and its receivers start again. */
+import { assertNever, errorFromData, errorToData, MillraceError, toError } from '../../errors.js'
+import type { ReceiverEvents } from '../../receiver/receiver-supervisor.js'
+import type { StoredBytes } from '../../storage/stored-bytes.js'
+import { assertSameShape } from '../graph-functions.js'
+import type { ThreadStart } from './messages.js'
+import type { FromReceiverThread, ReceiverSettings, ToReceiverThread } from './receiver-messages.js'
+import type { RunningReceiver } from './receiver-tracker.js'
+import { WorkerThread } from './worker-thread.js'
+
+/** What a receiver in a thread needs of the driver. */
+export interface RemoteStore {
+  /** Resolves when the block is as safe as promised. */
+  storeShared(block: { format: 'records' | 'bytes'; stored: StoredBytes; records: number }): Promise<void>
+  confirmed(tail: number): void
+  unconfirmed(): Promise<readonly Uint8Array[]>
+}
+
+export interface ReceiverThreadsOptions {
+  readonly threadsMax: number
+  readonly start: Omit<ThreadStart, 'id'>
+  readonly shape: () => readonly string[]
+  /** Notes whose memory a block is in, and the way back for it. */
+  readonly own: (stored: StoredBytes, thread: number) => void
+  /** The number for the next thread. */
+  readonly nextId: () => number
+}
+
+interface Assigned {
+  readonly settings: ReceiverSettings
+  readonly store: RemoteStore
+  readonly events: ReceiverEvents
+  /** Settles when the receiver has been stopped for good. */
+  ended: (() => void) | null
+}
+
+interface Host {
+  readonly id: number
+  readonly thread: WorkerThread<ToReceiverThread, FromReceiverThread>
+  readonly streams: Map<number, Assigned>
+  readonly ready: Promise<void>
+  spare: SharedArrayBuffer[]
+}
+
+/** A thread that dies again within this time of its start is replaced after a delay that doubles each time. */
+const stableMs = 60_000
+const delayMaxMs = 60_000
+
+export class ReceiverThreads {
+  readonly #options: ReceiverThreadsOptions
+  readonly #hosts: Host[] = []
+  #failures = 0
+  #lastLoss = 0
+  #isClosed = false
+  readonly #delays = new Set<NodeJS.Timeout>()
+
+  constructor(options: ReceiverThreadsOptions) {
+    this.#options = options
+  }
+
+  /** A receiver that will run in the thread with the fewest, or in a new one while there may be more. */
+  run(settings: ReceiverSettings, store: RemoteStore, events: ReceiverEvents): RunningReceiver {
+    const assigned: Assigned = { settings, store, events, ended: null }
+    const { streamId } = settings
+    return {
+      start: () => this.#place(assigned),
+      setRate: (ratePerSecond) => this.#hostOf(streamId)?.thread.post({ type: 'setRate', streamId, ratePerSecond }),
+      shutdown: async () => {
+        const host = this.#hostOf(streamId)
+        if (host === undefined) return
+        await new Promise<void>((resolve) => {
+          assigned.ended = resolve
+          host.thread.post({ type: 'stop', streamId })
+        })
+      },
+    }
+  }
+
+  /** Takes back memory of a thread, with the next answer. */
+  giveBack(thread: number, memory: SharedArrayBuffer): void {
+    this.#hosts.find((host) => host.id === thread)?.spare.push(memory)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const delay of this.#delays) clearTimeout(delay)
+    const reason = new MillraceError('EXECUTOR_LOST', 'The engine is closing.')
+    await Promise.all(this.#hosts.map((host) => host.thread.terminate(reason)))
+  }
+
+  async #place(assigned: Assigned): Promise<void> {
+    const host = this.#choose()
+    host.streams.set(assigned.settings.streamId, assigned)
+    await host.ready
+    host.thread.post({ type: 'start', receiver: assigned.settings })
+  }
+
+  #choose(): Host {
+    if (this.#hosts.length < this.#options.threadsMax) {
+      const idle = this.#hosts.find((host) => host.streams.size === 0)
+      return idle ?? this.#spawn()
+    }
+    return this.#hosts.reduce((a, b) => (b.streams.size < a.streams.size ? b : a))
+  }
+
+  #hostOf(streamId: number): Host | undefined {
+    return this.#hosts.find((host) => host.streams.has(streamId))
+  }
+
+  #spawn(): Host {
+    const { start, shape, nextId } = this.#options
+    const id = nextId()
+    let loaded: { resolve(): void; reject(error: Error): void } | null = null
+    const ready = new Promise<void>((resolve, reject) => {
+      loaded = { resolve, reject }
+    })
+    // Whoever places a receiver sees the failure; without one, nobody needs to.
+    ready.catch(() => {})
+    const settle = loaded as unknown as { resolve(): void; reject(error: Error): void }
+    const thread = new WorkerThread<ToReceiverThread, FromReceiverThread>({
+      kind: 'receiver thread',
+      id,
+      entry: new URL('./receiver-worker.js', import.meta.url),
+      start: { ...start, id } satisfies ThreadStart,
+      heapBytes: start.heapBytes,
+      onMessage: (message) => {
+        if (message.type === 'loadFailed') settle.reject(errorFromData(message.error))
+        else if (message.type !== 'ready') this.#take(host, message)
+        else {
+          try {
+            assertSameShape(shape(), message.shape)
+            settle.resolve()
+          } catch (error) {
+            settle.reject(toError(error))
+          }
+        }
+      },
+      onLost: (error) => {
+        settle.reject(error)
+        this.#lost(host, error)
+      },
+    })
+    const host: Host = { id, thread, streams: new Map(), ready, spare: [] }
+    this.#hosts.push(host)
+    return host
+  }
+
+  #take(host: Host, message: Exclude<FromReceiverThread, { type: 'ready' | 'loadFailed' }>): void {
+    const assigned = host.streams.get(message.streamId)
+    if (assigned === undefined) return
+    const { store, events } = assigned
+    switch (message.type) {
+      case 'store':
+        void this.#store(host, store, message)
+        return
+      case 'confirmed':
+        store.confirmed(message.tail)
+        return
+      case 'unconfirmed':
+        void store
+          .unconfirmed()
+          .then((blocks) => host.thread.post({ type: 'unconfirmedBlocks', call: message.call, blocks }))
+        return
+      case 'receiverStarted':
+        events.started()
+        return
+      case 'receiverError':
+        events.error(message.message, errorFromData(message.error))
+        return
+      case 'receiverStopped':
+        events.stopped(message.message, message.error === null ? null : errorFromData(message.error))
+        return
+      case 'receiverEnded':
+        assigned.ended?.()
+        return
+      default:
+        assertNever(message)
+    }
+  }
+
+  async #store(
+    host: Host,
+    store: RemoteStore,
+    { call, format, stored, records }: Extract<FromReceiverThread, { type: 'store' }>,
+  ): Promise<void> {
+    this.#options.own(stored, host.id)
+    let failure: Error | null = null
+    try {
+      await store.storeShared({ format, stored, records })
+    } catch (error) {
+      failure = toError(error)
+    }
+    const memory = host.spare
+    host.spare = []
+    host.thread.post({ type: 'stored', call, error: failure === null ? null : errorToData(failure), memory })
+  }
+
+  /** What was stored is in memory that outlives the thread; what was not has not been acknowledged, and comes again. */
+  #lost(host: Host, error: MillraceError): void {
+    this.#hosts.splice(this.#hosts.indexOf(host), 1)
+    const now = Date.now()
+    if (now - this.#lastLoss > stableMs) this.#failures = 0
+    this.#lastLoss = now
+    for (const assigned of host.streams.values()) {
+      assigned.ended?.()
+      if (this.#isClosed || assigned.ended !== null) continue
+      assigned.events.error('The thread of the receiver was lost; it starts again in another', error)
+      this.#again(assigned)
+    }
+  }
+
+  #again(assigned: Assigned): void {
+    const { restartDelayMs } = assigned.settings
+    const delay = setTimeout(
+      () => {
+        this.#delays.delete(delay)
+        if (this.#isClosed) return
+        this.#place(assigned).catch((error: unknown) => {
+          // A thread that is lost while it loads is told to `#lost` as well.
+          if (MillraceError.is(error, 'EXECUTOR_LOST')) return
+          assigned.events.error('The receiver could not be started again', toError(error))
+        })
+      },
+      this.#failures === 0 ? 0 : Math.min(restartDelayMs * 2 ** (this.#failures - 1), delayMaxMs),
+    )
+    this.#failures++
+    this.#delays.add(delay)
+  }
+}

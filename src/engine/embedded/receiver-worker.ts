@@ -1,0 +1,120 @@
+/**
+ * A thread that runs receivers and nothing else, so that no task, however long it computes, keeps a broker waiting. It turns
+ * what they receive into bytes in shared memory and acknowledges to the source when the driver has taken them.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { assertNever, errorFromData, errorToData, MillraceError } from '../../errors.js'
+import type { Receiver } from '../../receiver/receiver.js'
+import { type BlockStore, ReceiverSupervisor } from '../../receiver/receiver-supervisor.js'
+import { framesOf } from '../../storage/record-frames.js'
+import { SharedPool } from '../../storage/shared-bytes.js'
+import { systemClock } from '../../time.js'
+import { graphShape } from '../graph-functions.js'
+import type { LoadGraph } from '../recording-engine.js'
+import type { ThreadStart } from './messages.js'
+import type { FromReceiverThread, ReceiverSettings, ToReceiverThread } from './receiver-messages.js'
+
+class ReceiverWorker {
+  readonly #port: MessagePort
+  readonly #receivers: ReadonlyMap<number, Receiver<unknown>>
+  readonly #supervisors = new Map<number, ReceiverSupervisor>()
+  readonly #pool = new SharedPool()
+  readonly #storing = new Map<number, { resolve(): void; reject(error: Error): void }>()
+  readonly #asking = new Map<number, (blocks: readonly Uint8Array[]) => void>()
+  #nextCall = 0
+
+  constructor(port: MessagePort, receivers: ReadonlyMap<number, Receiver<unknown>>) {
+    this.#port = port
+    this.#receivers = receivers
+  }
+
+  take(message: ToReceiverThread): void {
+    switch (message.type) {
+      case 'start':
+        void this.#start(message.receiver)
+        return
+      case 'stop':
+        void this.#stop(message.streamId)
+        return
+      case 'setRate':
+        this.#supervisors.get(message.streamId)?.setRate(message.ratePerSecond)
+        return
+      case 'stored': {
+        for (const memory of message.memory) this.#pool.give(memory)
+        const storing = this.#storing.get(message.call)
+        this.#storing.delete(message.call)
+        if (message.error === null) storing?.resolve()
+        else storing?.reject(errorFromData(message.error))
+        return
+      }
+      case 'unconfirmedBlocks':
+        this.#asking.get(message.call)?.(message.blocks)
+        this.#asking.delete(message.call)
+        return
+      default:
+        assertNever(message)
+    }
+  }
+
+  async #start(settings: ReceiverSettings): Promise<void> {
+    const { streamId } = settings
+    const receiver = this.#receivers.get(streamId)
+    if (receiver === undefined) throw new MillraceError('INTERNAL', `There is no receiver of stream ${streamId} here.`)
+    const supervisor = new ReceiverSupervisor(receiver, {
+      ...settings,
+      clock: systemClock,
+      store: this.#storeOf(streamId),
+      events: {
+        started: () => this.#post({ type: 'receiverStarted', streamId }),
+        error: (message, error) => this.#post({ type: 'receiverError', streamId, message, error: errorToData(error) }),
+        stopped: (message, error) =>
+          this.#post({ type: 'receiverStopped', streamId, message, error: error === null ? null : errorToData(error) }),
+      },
+    })
+    this.#supervisors.set(streamId, supervisor)
+    await supervisor.start()
+  }
+
+  async #stop(streamId: number): Promise<void> {
+    await this.#supervisors.get(streamId)?.shutdown()
+    this.#post({ type: 'receiverEnded', streamId })
+  }
+
+  #storeOf(streamId: number): BlockStore {
+    const store = (format: 'records' | 'bytes', parts: readonly Uint8Array[], records: number): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const call = this.#nextCall++
+        const stored = { type: 'shared' as const, ...this.#pool.write(parts) }
+        this.#storing.set(call, { resolve, reject })
+        this.#post({ type: 'store', call, streamId, format, stored, records })
+      })
+    return {
+      storeRecords: async (records) => store('records', framesOf(records), records.length),
+      storeBytes: ({ bytes, records }) => store('bytes', [bytes], records),
+      confirmed: (tail) => this.#post({ type: 'confirmed', streamId, tail }),
+      unconfirmed: () =>
+        new Promise((resolve) => {
+          const call = this.#nextCall++
+          this.#asking.set(call, resolve)
+          this.#post({ type: 'unconfirmed', call, streamId })
+        }),
+    }
+  }
+
+  #post(message: FromReceiverThread): void {
+    this.#port.postMessage(message)
+  }
+}
+
+const port = parentPort!
+const start = workerData as ThreadStart
+process.setSourceMapsEnabled(true)
+try {
+  const { loadGraph } = (await import(start.source.module)) as { loadGraph: LoadGraph }
+  const { graph, receivers } = await loadGraph(start.source.args, { parallelism: start.parallelism, conf: start.conf })
+  const worker = new ReceiverWorker(port, receivers)
+  port.on('message', (message: ToReceiverThread) => worker.take(message))
+  port.postMessage({ type: 'ready', shape: graphShape(graph) } satisfies FromReceiverThread)
+} catch (thrown) {
+  port.postMessage({ type: 'loadFailed', error: errorToData(thrown) } satisfies FromReceiverThread)
+}

@@ -1,0 +1,82 @@
+/** Receivers in threads of their own: what tasks do does not reach them, and a lost thread loses nothing that was stored. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { type Job, run, type StreamingContext } from 'millrace'
+import { connectAsync, type MqttClient } from 'mqtt'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { bundleJob } from '../../dist/engine/job-bundle.js'
+import { Mosquitto } from '../support/mosquitto.js'
+
+const cleanUp: (() => unknown)[] = []
+const state = globalThis as unknown as { received: unknown[] }
+let directory = ''
+
+beforeEach(() => {
+  state.received = []
+  directory = mkdtempSync(join(tmpdir(), 'millrace-threads-'))
+  process.env.MILLRACE_TEST_DIRECTORY = directory
+  cleanUp.push(() => rmSync(directory, { recursive: true, force: true }))
+})
+
+afterEach(async () => {
+  for (const step of cleanUp.splice(0).reverse()) await step()
+})
+
+async function start(fixture: string, master: string): Promise<StreamingContext> {
+  const bundle = await bundleJob(fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url)))
+  const module = pathToFileURL(bundle.file)
+  const { default: job } = (await import(module.href)) as { default: Job }
+  const ssc = await run(job, { master, module }, { ambient: [] })
+  cleanUp.push(() => ssc.stop())
+  return ssc
+}
+
+async function startMqtt(): Promise<{ broker: Mosquitto; publisher: MqttClient }> {
+  const broker = await Mosquitto.start()
+  cleanUp.push(() => broker.close())
+  process.env.MILLRACE_TEST_BROKER = broker.url
+  await start('mqtt-job.ts', 'local[2]')
+  await until(() => broker.log.includes('Sending SUBACK to threads'))
+  const publisher = await connectAsync(broker.url)
+  cleanUp.push(() => publisher.endAsync())
+  return { broker, publisher }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  await vi.waitFor(() => expect(condition()).toBe(true), { timeout: 20_000, interval: 20 })
+}
+
+function texts(from: number, to: number): string[] {
+  return Array.from({ length: to - from }, (_, n) => `message ${from + n}`)
+}
+
+test('while a task computes for five seconds, messages are acknowledged and the session with keepalive 2 s lives on', async () => {
+  const { broker, publisher } = await startMqtt()
+  await publisher.publishAsync('threads/a', 'compute', { qos: 1 })
+  await until(() => existsSync(`${directory}/computing`))
+  await Promise.all(texts(0, 100).map((text) => publisher.publishAsync('threads/a', text, { qos: 1 })))
+  await until(() => broker.log.split('Received PUBACK from threads').length - 1 === 101)
+  expect(existsSync(`${directory}/computed`)).toBe(false)
+  await until(() => state.received.length === 101)
+  expect(state.received.sort()).toEqual(['compute', ...texts(0, 100)].sort())
+  expect(broker.log).not.toMatch(/threads has exceeded timeout|Client threads (disconnected|closed|already)/)
+})
+
+test('a task that ends its thread costs no message', async () => {
+  const { publisher } = await startMqtt()
+  for (const text of [...texts(0, 50), 'exit', ...texts(50, 100)]) {
+    await publisher.publishAsync('threads/a', text, { qos: 1 })
+  }
+  await until(() => state.received.length >= 101)
+  expect(existsSync(`${directory}/exited`)).toBe(true)
+  expect(state.received.sort()).toEqual(['exit', ...texts(0, 100)].sort())
+})
+
+test('a receiver whose thread ends starts again in another, and what it had stored is processed', async () => {
+  await start('numbers-job.ts', 'local[2]')
+  await until(() => new Set(state.received).size === 1000)
+  expect(existsSync(`${directory}/exited`)).toBe(true)
+  expect((state.received as number[]).sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, n) => n))
+})
