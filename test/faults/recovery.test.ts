@@ -2,11 +2,12 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Receiver, StorageLevel, StreamingContext } from 'millrace'
+import { StateSpec, StreamingContext } from 'millrace'
 import { ManualClock } from 'millrace/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Log } from '../../dist/log.js'
 import { settle } from '../support/contexts.js'
+import { type Describe, Hand, type StartOptions, startOn } from '../support/durable-job.js'
 
 let directory = ''
 beforeEach(async () => {
@@ -17,60 +18,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
-class Hand extends Receiver<string> {
-  constructor() {
-    super(StorageLevel.MEMORY_ONLY)
-  }
-  onStart(): void {}
-  onStop(): void {}
-  /** Stores the records as one block. */
-  give(...records: string[]): Promise<void> {
-    return this.storeBlock(records)
-  }
-}
-
-interface Run {
-  readonly ssc: StreamingContext
-  readonly hand: Hand
-  readonly clock: ManualClock
-  /** What each batch brought, in the order the batches ran. */
-  readonly batches: [number, string[]][]
-  nextBatch(): Promise<void>
-}
-
-type Describe = (run: Omit<Run, 'nextBatch'>) => void
-
-/** A run of one job on the directory; `describe` adds to its graph. */
-async function start(
-  now: number,
-  options: { conf?: Record<string, unknown>; describe?: Describe; batchInterval?: number; name?: string } = {},
-): Promise<Run> {
-  const clock = new ManualClock(now)
-  const hand = new Hand()
-  const ssc = new StreamingContext(
-    { appName: options.name ?? 'job', batchInterval: options.batchInterval ?? 1000, conf: options.conf ?? {} },
-    { clock, log: new Log('silent') },
-  )
-  ssc.checkpoint(directory)
-  const batches: [number, string[]][] = []
-  const run = { ssc, hand, clock, batches }
-  if (options.describe === undefined) {
-    ssc.receiverStream(hand).foreachRDD(async (rdd, time) => {
-      batches.push([time, await rdd.collect()])
-    })
-  } else options.describe(run)
-  await ssc.start()
-  await settle()
-  await ssc.batchesFinished()
-  return {
-    ...run,
-    async nextBatch() {
-      clock.advance(options.batchInterval ?? 1000)
-      await settle()
-      await ssc.batchesFinished()
-    },
-  }
-}
+const start = (now: number, options: StartOptions = {}) => startOn(directory, now, options)
 
 describe('a job that starts again on its checkpoint directory', () => {
   it('processes what was received and in no batch yet, once', async () => {
@@ -154,6 +102,121 @@ describe('a job that starts again on its checkpoint directory', () => {
       [4000, ['b', 'c', 'd']],
       [5000, ['c', 'd']],
     ])
+  })
+
+  for (const downtime of ['one', 'each']) {
+    it(`goes on with state as if nothing had happened, wherever it is stopped (missed times: ${downtime})`, async () => {
+      // The same input in one run, and in runs cut after each number of batches; state is saved every second batch.
+      const words = ['a b', 'a', '', 'b b', 'c a', 'a', 'b', 'c', 'a a a', 'b']
+      const describeJob: Describe = ({ ssc, hand, batches }) => {
+        const pairs = ssc
+          .receiverStream(hand)
+          .flatMap((line) => line.split(' ').filter((word) => word !== ''))
+          .map((word) => [word, 1])
+        const totals = pairs.updateStateByKey((values, total: number | null) =>
+          values.reduce((sum, value) => sum + value, total ?? 0),
+        )
+        totals.checkpoint(2000)
+        const numbered = pairs.mapWithState(
+          StateSpec.function((word: string, _one: number | null, state) => {
+            state.update(((state.getOption() as number | null) ?? 0) + 1)
+            return `${word}${state.get()}`
+          }),
+        )
+        numbered.checkpoint(2000)
+        const window = pairs.reduceByKeyAndWindow(
+          (x, y) => x + y,
+          (x, y) => x - y,
+          3000,
+        )
+        window.checkpoint(2000)
+        const outputs = [totals, numbered, window] as const
+        for (const [index, stream] of outputs.entries()) {
+          ;(stream as typeof totals).foreachRDD(async (rdd, time) => {
+            batches.push([time, [String(index), ...(await rdd.collect()).map(String).sort()]])
+          })
+        }
+      }
+      const run = async (cuts: readonly number[]): Promise<[number, string[]][]> => {
+        const seen: [number, string[]][] = []
+        let at = 0
+        for (const cut of [...cuts, words.length]) {
+          const part = await start(at * 1000 + 1, {
+            describe: describeJob,
+            conf: { 'millrace.recovery.downtime': downtime },
+          })
+          for (; at < cut; at++) {
+            if (words[at] !== '') await part.hand.give(words[at]!)
+            await part.nextBatch()
+          }
+          await part.ssc.stop()
+          seen.push(...part.batches)
+        }
+        return seen
+      }
+      const expected = await run([])
+      for (const cuts of [[1], [4], [5], [9], [2, 3, 6], [3, 4, 5, 6, 7]]) {
+        await rm(directory, { recursive: true })
+        expect(await run(cuts), `cut at ${cuts}`).toEqual(expected)
+      }
+    })
+  }
+
+  it('keeps state over a long time of nobody there without computing what was not', async () => {
+    const describeJob: Describe = ({ ssc, hand, batches }) => {
+      const totals = ssc
+        .receiverStream(hand)
+        .map((word) => [word, 1])
+        .updateStateByKey((values, total: number | null) => (total ?? 0) + values.length)
+      totals.foreachRDD(async (rdd, time) => {
+        batches.push([time, (await rdd.collect()).map(String)])
+      })
+    }
+    const first = await start(0, { describe: describeJob })
+    await first.hand.give('a', 'a')
+    await first.nextBatch()
+    await first.ssc.stop()
+    const year = 365 * 86_400_000
+    const second = await start(year, { describe: describeJob })
+    await second.hand.give('a')
+    await second.nextBatch()
+    await second.ssc.stop()
+    const third = await start(2 * year, { describe: describeJob })
+    await third.nextBatch()
+    expect([...second.batches, ...third.batches]).toEqual([
+      [year + 1000, ['a,3']],
+      [2 * year + 1000, ['a,3']],
+    ])
+  })
+
+  it('takes state under its name into changed code, and says which operator has lost its state', async () => {
+    const counting =
+      (name: string, factor: number): Describe =>
+      ({ ssc, hand, batches }) => {
+        const words = ssc.receiverStream(hand).filter((word) => word !== '')
+        const pairs =
+          factor === 1 ? words.map((word) => [word, 1]) : words.map((word) => word).map((word) => [word, factor])
+        const totals = pairs
+          .updateStateByKey((values, total: number | null) => values.reduce((sum, value) => sum + value, total ?? 0))
+          .named(name)
+        totals.checkpoint(1000)
+        totals.foreachRDD(async (rdd, time) => {
+          batches.push([time, (await rdd.collect()).map(String)])
+        })
+      }
+    const first = await start(0, { describe: counting('totals', 1) })
+    await first.hand.give('a', 'a')
+    await first.nextBatch()
+    await first.ssc.stop()
+    const second = await start(1001, { describe: counting('totals', 10) })
+    await second.hand.give('a')
+    await second.nextBatch()
+    await second.ssc.stop()
+    expect(second.batches).toEqual([[2000, ['a,12']]])
+    await expect(start(2001, { describe: counting('sums', 1) })).rejects.toMatchObject({
+      code: 'CHECKPOINT_MISMATCH',
+      details: { operator: 'totals', known: ['sums'] },
+    })
   })
 
   it('does not give a block id twice', async () => {
