@@ -1,9 +1,7 @@
 /** StreamingContext: where a job describes its streams, and the switch that starts and stops them. */
 import { Conf, type ConfLayer } from './conf.js'
 import { ambientLayers } from './conf-sources.js'
-import { type DStream, streamOf, uniteStreams } from './dstream/dstream.js'
 import { DStreamGraph } from './dstream/dstream-graph.js'
-import { GeneratedNode, ReceiverNode, TransformedNode } from './dstream/nodes.js'
 import { backPressure, deadLetters, failurePolicy, gracefulStopMs, openCheckpoint } from './durability.js'
 import type { GraphSource } from './engine/embedded/messages.js'
 import type { Engine } from './engine/engine.js'
@@ -11,8 +9,6 @@ import { graphShape } from './engine/graph-functions.js'
 import { type EngineSetup, scriptEngine } from './engines.js'
 import { MillraceError, toError } from './errors.js'
 import { Log } from './log.js'
-import { unite } from './rdd/combination.js'
-import type { RDD } from './rdd/rdd.js'
 import { SparkContext } from './rdd/spark-context.js'
 import type { Receiver } from './receiver/receiver.js'
 import type { Checkpoint } from './scheduler/checkpoint.js'
@@ -22,6 +18,7 @@ import { ReceiverStates } from './scheduler/receiver-states.js'
 import { stopInOrder } from './scheduler/stop-sequence.js'
 import { type BatchInfo, ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
 import { localAccess } from './storage/local-access.js'
+import { StreamInputs } from './stream-inputs.js'
 import { type Clock, type Duration, systemClock, type Time, toMilliseconds } from './time.js'
 
 export interface StreamingContextOptions {
@@ -84,7 +81,7 @@ export function lastContext(): StreamingContext | null {
  * await ssc.stop({ graceful: true })
  * ```
  */
-export class StreamingContext {
+export class StreamingContext extends StreamInputs {
   readonly sparkContext: SparkContext
   readonly conf: Conf
   readonly batchInterval: number
@@ -111,6 +108,7 @@ export class StreamingContext {
    * knows, `UNKNOWN_MASTER` and `MASTER_NEEDS_JOB_MODULE` for a master a script cannot use.
    */
   constructor(options: StreamingContextOptions, parts: StreamingContextParts = {}) {
+    super()
     this.batchInterval = toMilliseconds(options.batchInterval)
     if (this.batchInterval === 0) {
       throw new MillraceError('INVALID_DURATION', 'The batch interval must be at least 1 ms.', {
@@ -169,63 +167,18 @@ export class StreamingContext {
     })
   }
 
-  // Inputs
+  protected override now(): Time {
+    return this.#engine.clock.now()
+  }
 
-  /** A stream of what `receiver` stores. One receiver feeds one stream. */
-  receiverStream<T>(receiver: Receiver<T>): DStream<T> {
-    const node = new ReceiverNode(this.graph, 'receiverStream')
+  protected override addReceiver(streamId: number, receiver: Receiver<unknown>): void {
     if (receiver.streamId !== -1 || [...this.#receivers.values()].includes(receiver)) {
       throw new MillraceError(
         'ILLEGAL_ARGUMENT',
         `This ${receiver.constructor.name} already feeds a stream; make one receiver per stream.`,
       )
     }
-    this.#receivers.set(node.streamId, receiver)
-    return streamOf(node)
-  }
-
-  /** One stream of what `count` receivers store in parallel, `make(i)` making each. For shared subscriptions. */
-  receiverStreams<T>(count: number, make: (index: number) => Receiver<T>): DStream<T> {
-    return this.union(Array.from({ length: count }, (_, index) => this.receiverStream(make(index))))
-  }
-
-  /**
-   * A stream of RDDs (or arrays) from an in-memory queue: one each batch, or with `oneAtATime` false all that wait. When the
-   * queue is empty the batch gets `defaultRdd`, else an empty RDD. For tests and experiments: it cannot be recovered.
-   */
-  queueStream<T>(queue: (RDD<T> | readonly T[])[], oneAtATime = true, defaultRdd: RDD<T> | null = null): DStream<T> {
-    const { sparkContext } = this
-    const toRdd = (entry: RDD<T> | readonly T[]): RDD<T> => (isArray(entry) ? sparkContext.fromSlices([entry]) : entry)
-    return this.generatedStream('queueStream', () => {
-      const taken = queue.splice(0, oneAtATime ? 1 : queue.length).map(toRdd)
-      return taken.length === 0 ? (defaultRdd ?? sparkContext.emptyRDD<T>()) : unite(taken)
-    })
-  }
-
-  /** The records of several streams of the same slide in one. Throws `ILLEGAL_ARGUMENT` for none. */
-  union<T>(streams: readonly DStream<T>[]): DStream<T> {
-    return uniteStreams(streams)
-  }
-
-  /** Any RDD code over the RDDs of several streams, each batch. See `DStream.transform`. */
-  transform<U>(
-    streams: readonly DStream<unknown>[],
-    f: (rdds: readonly RDD<never>[], time: Time) => RDD<U>,
-  ): DStream<U> {
-    return streamOf(
-      new TransformedNode(this.graph, {
-        operation: 'transform',
-        parents: streams.map((stream) => stream.node),
-        build: (rdds, time) => f(rdds as readonly RDD<never>[], time),
-        whenNone: 'fail',
-        perBatch: true,
-      }),
-    )
-  }
-
-  /** A stream whose RDD of each batch `next` makes, or null for none. @internal */
-  generatedStream<T>(operation: string, next: (time: Time) => RDD<T> | null): DStream<T> {
-    return streamOf(new GeneratedNode(this.graph, operation, next))
+    this.#receivers.set(streamId, receiver)
   }
 
   /** The receivers, by the id of their stream. @internal */
@@ -438,8 +391,4 @@ export class StreamingContext {
     // Not awaited here: the stop waits for the batch that is reporting this.
     void this.stop()
   }
-}
-
-function isArray<T>(entry: RDD<T> | readonly T[]): entry is readonly T[] {
-  return Array.isArray(entry)
 }

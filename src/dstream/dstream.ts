@@ -4,8 +4,8 @@ import { unite } from '../rdd/combination.js'
 import type { Item, Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import { countInOne, reduceInOne } from '../rdd/single-result.js'
+import type { SparkContext } from '../rdd/spark-context.js'
 import { StorageLevel } from '../rdd/storage-level.js'
-import { toText } from '../rdd/text.js'
 import { type Duration, Time, toMilliseconds } from '../time.js'
 import type { DStreamGraph } from './dstream-graph.js'
 import { rddsBetween, TransformedNode } from './nodes.js'
@@ -133,54 +133,6 @@ export class DStream<out T> extends PairOperations {
     )
   }
 
-  // Outputs
-
-  /**
-   * Calls `f` on the driver with the RDD and the time of every batch. Functions given to RDD operations inside run on the
-   * driver too; to work beside the data, transform before or use `foreachPartition`. A rejection fails the batch.
-   */
-  foreachRDD(f: (rdd: RDD<T>, time: Time) => void | Promise<void>): void {
-    this.node.graph.addOutput({ node: this.node, name: 'foreachRDD', run: (rdd, time) => f(rdd as RDD<T>, time) })
-  }
-
-  /** Calls `f` once for every partition of every batch, beside the data; `f` may be async. For writing to other systems. */
-  foreachPartition(f: (records: IterableIterator<T>, partition: number) => void | Promise<void>): void {
-    const effects = this.derive('foreachPartition', (rdd) =>
-      rdd.mapPartitionsWithIndex(async (partition, records) => {
-        await f(records, partition)
-        return []
-      }),
-    )
-    effects.node.graph.addOutput({
-      node: effects.node,
-      name: 'foreachPartition',
-      run: async (rdd) => {
-        await rdd.collect()
-      },
-    })
-  }
-
-  /** Prints the first `n` records of every batch under a header with its time, as Spark does; `...` when there are more. */
-  print(n = 10): void {
-    this.node.graph.addOutput({
-      node: this.node,
-      name: 'print',
-      run: async (rdd, time) => {
-        const records = await rdd.take(n + 1)
-        const rule = '-------------------------------------------'
-        const lines = [
-          rule,
-          `Time: ${time} ms`,
-          rule,
-          ...records.slice(0, n).map(toText),
-          ...(records.length > n ? ['...'] : []),
-          '',
-        ]
-        this.node.graph.print(`${lines.join('\n')}\n`)
-      },
-    })
-  }
-
   // Housekeeping
 
   /** Gives this operator a fixed name, so that its state and functions are found again after the code around it changed. */
@@ -218,6 +170,11 @@ export class DStream<out T> extends PairOperations {
     const { zeroTime } = node.graph
     const floor = (time: Time): Time => Time.floor(time, node.slideMs, zeroTime)
     return rddsBetween(node, floor(from), floor(to)) as RDD<T>[]
+  }
+
+  /** The SparkContext that the RDDs of this stream belong to. */
+  get sparkContext(): SparkContext {
+    return this.node.graph.context
   }
 
   /** How often this stream produces an RDD, in milliseconds. */

@@ -6,9 +6,10 @@ import { libraryFunction, userFunction } from '../rdd/task-function.js'
 import { type Duration, toMilliseconds } from '../time.js'
 import type { DStream } from './dstream.js'
 import { assertWindow, WindowedNode } from './nodes.js'
+import { OutputOperations } from './output-operations.js'
 import { ReducedWindowNode, type WindowFunctions } from './reduced-window-node.js'
 
-export abstract class WindowOperations {
+export abstract class WindowOperations extends OutputOperations {
   /**
    * The records of the last `window` of this stream, every `slide` (default: this stream's slide). Both must be multiples of
    * this stream's slide, else `ILLEGAL_ARGUMENT`. Early windows hold what there is.

@@ -9,6 +9,13 @@ export interface FileSplit {
   readonly end: number
 }
 
+/** A file that is there. */
+export interface FileInfo {
+  readonly path: string
+  readonly bytes: number
+  readonly modifiedMs: number
+}
+
 /** The functions are task functions over an iterator of FileSplits: the reading is done by the tasks. */
 export interface OutsideAccess {
   /**
@@ -16,6 +23,8 @@ export interface OutsideAccess {
    * several of these with commas between. Hidden files, whose names begin with `.` or `_`, are left out. Throws `FILE_NOT_FOUND` for none.
    */
   files(path: string): FileSplit[]
+  /** The files in a directory, or in those a pattern matches, in order of their paths; none when there is no such directory. */
+  directoryFiles(pattern: string): FileInfo[]
   /** The files cut into at least about `minParts` parts; compressed ones stay whole. */
   splits(path: string, minParts: number): FileSplit[]
   /** Lines, of `.gz` files too. A line belongs to the part it begins in. */

@@ -1,4 +1,5 @@
 /** RDDs into files, one a partition. What is at the path is complete or not there: partitions are written beside it, then renamed. */
+import { MillraceError } from '../errors.js'
 import { NumericOperations } from './numeric-operations.js'
 import type { OutsideAccess } from './outside-access.js'
 import type { RDD } from './rdd.js'
@@ -18,7 +19,7 @@ export abstract class SavingOperations extends NumericOperations {
    * Rejects with `OUTPUT_EXISTS` when the directory is there. Text is written as it is, pairs as `(a,b)`, objects as JSON.
    */
   async saveAsTextFile<T>(this: RDD<T>, path: string, options: SaveOptions = {}): Promise<void> {
-    await save(this, path, options, textOf())
+    await save(this, path, options, lineOf())
   }
 
   /** As `saveAsTextFile`, every record as JSON. */
@@ -68,5 +69,9 @@ async function output<T>(
   }
 }
 
+const lineOf = libraryFunction('lineOf', () => (record: unknown) => {
+  if (record !== null && record !== undefined) return toText(record)
+  throw new MillraceError('ILLEGAL_ARGUMENT', `Text files have no line for ${record}.`)
+})
 const textOf = libraryFunction('textOf', () => toText)
 const jsonOf = libraryFunction('jsonOf', () => (record: unknown) => JSON.stringify(record) ?? 'null')

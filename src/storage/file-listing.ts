@@ -1,17 +1,12 @@
 /** Which files a path means: a file, a directory, a pattern, or several with commas between. */
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync, type Stats, statSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { MillraceError } from '../errors.js'
-
-export interface ListedFile {
-  readonly path: string
-  readonly bytes: number
-  readonly modifiedMs: number
-}
+import type { FileInfo } from '../rdd/outside-access.js'
 
 /** The files of `path`, in order of their names. Throws `FILE_NOT_FOUND` when there is nothing of that name. */
-export function listFiles(path: string): ListedFile[] {
-  const files: ListedFile[] = []
+export function listFiles(path: string): FileInfo[] {
+  const files: FileInfo[] = []
   for (const pattern of splitAtCommas(path)) {
     const matches = expand(pattern)
     if (matches.length === 0)
@@ -33,7 +28,7 @@ export function listFiles(path: string): ListedFile[] {
 }
 
 /** The files directly in the directories that `pattern` means, hidden ones too; none for a directory that is not there. */
-export function filesInDirectories(pattern: string): ListedFile[] {
+export function filesInDirectories(pattern: string): FileInfo[] {
   return expand(pattern).flatMap((directory) => (stat(directory) === 'directory' ? filesIn(directory) : []))
 }
 
@@ -42,19 +37,26 @@ export function isVisible(name: string): boolean {
   return !name.startsWith('.') && !name.startsWith('_')
 }
 
-function visibleFilesIn(directory: string): ListedFile[] {
+function visibleFilesIn(directory: string): FileInfo[] {
   return filesIn(directory).filter((file) => isVisible(file.path.slice(file.path.lastIndexOf(sep) + 1)))
 }
 
-function filesIn(directory: string): ListedFile[] {
+function filesIn(directory: string): FileInfo[] {
   const files = readdirSync(directory)
     .sort()
     .map((name) => stat(join(directory, name)))
   return files.filter((file) => file !== null && file !== 'directory')
 }
 
-function stat(path: string): ListedFile | 'directory' | null {
-  const found = statSync(path, { throwIfNoEntry: false })
+function stat(path: string): FileInfo | 'directory' | null {
+  let found: Stats | undefined
+  try {
+    found = statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    // A file where the path has a directory.
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return null
+    throw error
+  }
   if (found === undefined) return null
   return found.isDirectory() ? 'directory' : { path, bytes: found.size, modifiedMs: Math.floor(found.mtimeMs) }
 }

@@ -1,6 +1,6 @@
 /** What RDDs reach outside the process, on this machine: its files and its commands. */
 import type { FileSplit, OutsideAccess } from '../rdd/outside-access.js'
-import { listFiles } from './file-listing.js'
+import { filesInDirectories, listFiles } from './file-listing.js'
 import { isCompressed, readLines, readObjects, readRecords, readWholeBytes, readWholeText } from './file-reading.js'
 import { abortOutput, beginOutput, commitOutput, writeObjects, writeText } from './file-writing.js'
 import { pipeThrough } from './pipe-command.js'
@@ -12,6 +12,7 @@ const slop = 1.1
 
 export const localAccess: OutsideAccess = {
   files: (path) => listFiles(path).map(({ path: file, bytes }) => ({ path: file, start: 0, end: bytes })),
+  directoryFiles: filesInDirectories,
   splits(path, minParts) {
     const files = listFiles(path)
     const total = files.reduce((sum, { bytes }) => sum + bytes, 0)

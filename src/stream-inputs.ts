@@ -1,0 +1,175 @@
+/** Where streams come from: what a StreamingContext offers to begin a stream with. */
+import type { Conf } from './conf.js'
+import { type DStream, streamOf, uniteStreams } from './dstream/dstream.js'
+import type { DStreamGraph } from './dstream/dstream-graph.js'
+import { NewFiles } from './dstream/new-files.js'
+import { GeneratedNode, ReceiverNode, TransformedNode } from './dstream/nodes.js'
+import { MillraceError } from './errors.js'
+import { unite } from './rdd/combination.js'
+import type { Pair } from './rdd/pair.js'
+import type { RDD } from './rdd/rdd.js'
+import { assertRecordLength, type SparkContext } from './rdd/spark-context.js'
+import { StorageLevel } from './rdd/storage-level.js'
+import type { Receiver } from './receiver/receiver.js'
+import { RawSocketReceiver, SocketReceiver, SocketTextReceiver } from './receiver/socket-receiver.js'
+import type { Time } from './time.js'
+
+/** Which files of a directory a file stream takes. */
+export interface FileStreamOptions {
+  /** Says of a path whether it is data. @default names that do not begin with a dot */
+  readonly filter?: (path: string) => boolean
+  /** Leave out what was there before the stream was described. @default true */
+  readonly newFilesOnly?: boolean
+}
+
+export abstract class StreamInputs {
+  abstract readonly sparkContext: SparkContext
+  abstract readonly conf: Conf
+  /** @internal */
+  abstract readonly graph: DStreamGraph
+
+  protected abstract now(): Time
+  /** Has the engine run `receiver` for that stream. */
+  protected abstract addReceiver(streamId: number, receiver: Receiver<unknown>): void
+
+  /** A stream of what `receiver` stores. One receiver feeds one stream. */
+  receiverStream<T>(receiver: Receiver<T>): DStream<T> {
+    const node = new ReceiverNode(this.graph, 'receiverStream')
+    this.addReceiver(node.streamId, receiver)
+    return streamOf(node)
+  }
+
+  /** One stream of what `count` receivers store in parallel, `make(i)` making each. For shared subscriptions. */
+  receiverStreams<T>(count: number, make: (index: number) => Receiver<T>): DStream<T> {
+    return this.union(Array.from({ length: count }, (_, index) => this.receiverStream(make(index))))
+  }
+
+  /**
+   * The lines a server sends: a TCP connection as a client, UTF-8, made again when it ends. What is in flight when it breaks is lost.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const ssc = new StreamingContext({ appName: 'lines', batchInterval: '1s' })
+   * ssc.socketTextStream('127.0.0.1', 9999).count().print()
+   * ```
+   */
+  socketTextStream(
+    host: string,
+    port: number,
+    storageLevel: StorageLevel = StorageLevel.MEMORY_AND_DISK_SER_2,
+  ): DStream<string> {
+    return this.receiverStream(new SocketTextReceiver(host, port, storageLevel))
+  }
+
+  /** As `socketTextStream`, `converter` making records of the bytes as they come, chunk by chunk. */
+  socketStream<T>(
+    host: string,
+    port: number,
+    converter: (bytes: AsyncIterable<Uint8Array>) => AsyncIterable<T>,
+    storageLevel: StorageLevel = StorageLevel.MEMORY_AND_DISK_SER_2,
+  ): DStream<T> {
+    return this.receiverStream(new SocketReceiver(host, port, converter, storageLevel))
+  }
+
+  /** Blocks that are serialized already: each is its length in four bytes, big-endian, then records as `serializeRecords` writes them. They are read by the tasks. */
+  rawSocketStream<T>(
+    host: string,
+    port: number,
+    storageLevel: StorageLevel = StorageLevel.MEMORY_AND_DISK_SER_2,
+  ): DStream<T> {
+    return this.receiverStream(new RawSocketReceiver<T>(host, port, storageLevel))
+  }
+
+  /**
+   * The lines of the files that appear in a directory, or in the directories a pattern matches; `.gz` files too. A file belongs
+   * to the first batch at or after its modification time. Move files in when they are complete.
+   */
+  textFileStream(directory: string, options: FileStreamOptions = {}): DStream<string> {
+    return this.#newFiles('textFileStream', directory, options, (path) => this.sparkContext.textFile(path, 1))
+  }
+
+  /** The files that appear in a directory, as `[path, bytes]`; see `textFileStream`. */
+  fileStream(directory: string, options: FileStreamOptions = {}): DStream<Pair<string, Uint8Array>> {
+    return this.#newFiles('fileStream', directory, options, (path) => this.sparkContext.binaryFiles(path))
+  }
+
+  /** Pieces of `recordLength` bytes of the files that appear in a directory. A file that is no multiple of it fails the batch. */
+  binaryRecordsStream(directory: string, recordLength: number, options: FileStreamOptions = {}): DStream<Uint8Array> {
+    assertRecordLength(recordLength)
+    return this.#newFiles('binaryRecordsStream', directory, options, (path) =>
+      this.sparkContext.binaryRecords(path, recordLength),
+    )
+  }
+
+  /**
+   * A stream of RDDs (or arrays) from an in-memory queue: one each batch, or with `oneAtATime` false all that wait. When the
+   * queue is empty the batch gets `defaultRdd`, else an empty RDD. For tests and experiments: it cannot be recovered.
+   */
+  queueStream<T>(queue: (RDD<T> | readonly T[])[], oneAtATime = true, defaultRdd: RDD<T> | null = null): DStream<T> {
+    const { sparkContext } = this
+    const toRdd = (entry: RDD<T> | readonly T[]): RDD<T> => (isArray(entry) ? sparkContext.fromSlices([entry]) : entry)
+    return this.generatedStream('queueStream', () => {
+      const taken = queue.splice(0, oneAtATime ? 1 : queue.length).map(toRdd)
+      return taken.length === 0 ? (defaultRdd ?? sparkContext.emptyRDD<T>()) : unite(taken)
+    })
+  }
+
+  /** The same RDD each batch: a table to join with, or input for a test. */
+  constantStream<T>(rdd: RDD<T>): DStream<T> {
+    if (rdd === null || rdd === undefined)
+      throw new MillraceError('ILLEGAL_ARGUMENT', `A constant stream needs an RDD, not ${rdd}.`)
+    return this.generatedStream('constantStream', () => rdd)
+  }
+
+  /** The records of several streams of the same slide in one. Throws `ILLEGAL_ARGUMENT` for none. */
+  union<T>(streams: readonly DStream<T>[]): DStream<T> {
+    return uniteStreams(streams)
+  }
+
+  /** Any RDD code over the RDDs of several streams, each batch. See `DStream.transform`. */
+  transform<U>(
+    streams: readonly DStream<unknown>[],
+    f: (rdds: readonly RDD<never>[], time: Time) => RDD<U>,
+  ): DStream<U> {
+    return streamOf(
+      new TransformedNode(this.graph, {
+        operation: 'transform',
+        parents: streams.map((stream) => stream.node),
+        build: (rdds, time) => f(rdds as readonly RDD<never>[], time),
+        whenNone: 'fail',
+        perBatch: true,
+      }),
+    )
+  }
+
+  /** A stream whose RDD of each batch `next` makes, or null for none. @internal */
+  generatedStream<T>(operation: string, next: (time: Time) => RDD<T> | null): DStream<T> {
+    return streamOf(new GeneratedNode(this.graph, operation, next))
+  }
+
+  #newFiles<T>(
+    operation: string,
+    directory: string,
+    { filter = isNotHidden, newFilesOnly = true }: FileStreamOptions,
+    read: (path: string) => RDD<T>,
+  ): DStream<T> {
+    const files = new NewFiles({
+      list: () => this.sparkContext.outside.directoryFiles(directory).filter(({ path }) => filter(path)),
+      batchMs: this.graph.batchMs,
+      rememberMs: this.conf.get('spark.streaming.fileStream.minRememberDuration'),
+      ignoreUpTo: newFilesOnly ? this.now() : 0,
+    })
+    return this.generatedStream(operation, (time) => {
+      const rdds = files.select(time).map(read)
+      return rdds.length === 0 ? this.sparkContext.emptyRDD<T>() : unite(rdds)
+    })
+  }
+}
+
+function isNotHidden(path: string): boolean {
+  return !path.slice(path.lastIndexOf('/') + 1).startsWith('.')
+}
+
+function isArray<T>(entry: RDD<T> | readonly T[]): entry is readonly T[] {
+  return Array.isArray(entry)
+}
