@@ -4,8 +4,8 @@ import { ClosingLineReporter } from './test/reporters/closing-line.js'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     maxWorkers: 2,
     reporters: ['default', new ClosingLineReporter()],
     // What is built is loaded by Node itself, as users and workers load it: one copy a process.

@@ -1,6 +1,4 @@
 /** `millrace demo`: the main job in one command. A broker, a plant that publishes to it, and the words of its messages counted. */
-import { defineJob } from '../job.js'
-import { MqttStringReceiver } from '../mqtt/mqtt-string-receiver.js'
 import { run } from '../run.js'
 import type { StreamingContext } from '../streaming-context.js'
 import { type Command, type Given, UsageError } from './command.js'
@@ -34,19 +32,15 @@ export const demo: Command = {
     takeSettings(given)
     const broker = url === null ? await startDemoBroker() : null
     try {
-      const receiver = new CountingReceiver(url ?? broker!.url, topic ?? `${demoTopic}/#`)
-      const batchInterval = given.text('interval') ?? '1s'
-      const job = defineJob({ name: 'word-count', batchInterval }, (ssc) => {
-        const lines = ssc.receiverStream(receiver)
-        lines
-          .flatMap((line) => line.split(' '))
-          .map((word) => [word, 1])
-          .reduceByKey((a, b) => a + b)
-          .print()
+      Object.assign(process.env, {
+        MILLRACE_DEMO_BROKER: url ?? broker!.url,
+        MILLRACE_DEMO_TOPIC: topic ?? `${demoTopic}/#`,
+        MILLRACE_DEMO_INTERVAL: given.text('interval') ?? '1s',
       })
+      const { default: job, linesRead } = await import('./demo-job.js')
       let simulator: SensorSimulator | null = null
       const start = async (): Promise<StreamingContext> => {
-        const ssc = await run(job)
+        const ssc = await run(job, { module: new URL('./demo-job.js', import.meta.url) })
         if (broker === null) return ssc
         console.error(
           `${broker.name} at ${broker.url}; ${messagesPerSecond} messages per second on ${demoTopic}/#. Ctrl-C ends it.`,
@@ -55,7 +49,7 @@ export const demo: Command = {
         return ssc
       }
       try {
-        await superviseJob(given, start, { decoded: () => receiver.lines })
+        await superviseJob(given, start, { decoded: linesRead })
       } finally {
         await (simulator as SensorSimulator | null)?.stop()
       }
@@ -64,15 +58,4 @@ export const demo: Command = {
     }
     return 0
   },
-}
-
-/** Counts the lines it gives, for the status line. */
-class CountingReceiver extends MqttStringReceiver {
-  lines = 0
-
-  override processMqttMessages(payload: Buffer): string[] {
-    const lines = [...super.processMqttMessages(payload)]
-    this.lines += lines.length
-    return lines
-  }
 }

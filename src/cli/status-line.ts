@@ -81,7 +81,10 @@ export class StatusLine implements StreamingListener {
       `${this.#allBatches} ${this.#allBatches === 1 ? 'batch' : 'batches'}`,
       `${thousands(this.#messageRate)} messages/s`,
     ]
-    if (this.#decoded !== null) parts.push(`${thousands(this.#recordRate)} records/s`)
+    // Where threads decode, this one does not know.
+    if (this.#decoded !== null && active.conf.get('spark.master') === 'local') {
+      parts.push(`${thousands(this.#recordRate)} records/s`)
+    }
     const { processingDelay, schedulingDelay } = this.#last ?? {}
     if (processingDelay != null) parts.push(`processing ${processingDelay} ms`)
     if (schedulingDelay != null) parts.push(`scheduling ${schedulingDelay} ms`)

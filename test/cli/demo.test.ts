@@ -35,6 +35,13 @@ describe('millrace demo', () => {
     }
   })
 
+  it('runs in executor threads too', async () => {
+    const running = startCli(['demo', '--interval', '200ms', '--master', 'local[2]'])
+    await running.says(/\(\S+,\d+\)\n\.\.\.\n/)
+    running.signal('SIGINT')
+    expect((await running.ended).status).toBe(0)
+  })
+
   it('ends after the batches asked for', async () => {
     const { status, stdout } = await cli(['demo', '--batches', '3', '--interval', '200ms'])
     expect(status).toBe(0)

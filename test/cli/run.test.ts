@@ -39,6 +39,13 @@ describe('millrace run', () => {
     expect(stdout).toBe('begin 1\nend 1\nbegin 2\nend 2\n')
   })
 
+  it.each(['local[2]', 'local[*]'])('runs the same job on %s, with the same result', async (master) => {
+    const cwd = files({ 'job.ts': numbers })
+    const { status, stdout } = await cli(['run', 'job.ts', '--batches', '3', '--master', master], { cwd })
+    expect(status).toBe(0)
+    expect(printedBatches(stdout)).toEqual([['1', '4', '9'], ['16', '25'], []])
+  })
+
   it('runs a script that makes its own context', async () => {
     const script = `import { StreamingContext } from 'millrace'
 const ssc = new StreamingContext({ appName: 'script', batchInterval: '50ms' })
@@ -211,7 +218,7 @@ export default defineJob({ name: 'x', batchInterval: '1s' }, (ssc) => {
     expect(stderr).toContain(`${join(cwd, 'job.ts')}:4:11`)
   })
 
-  it('fails in a batch: the error and the line are shown, and the status is 1', async () => {
+  it.each(['local', 'local[2]'])('fails in a batch on %s: the line is shown, and the status is 1', async (master) => {
     const text = `import { defineJob } from 'millrace'
 export default defineJob({ name: 'x', batchInterval: '20ms' }, (ssc) => {
   ssc.queueStream([['a']]).map((word) => {
@@ -220,7 +227,7 @@ export default defineJob({ name: 'x', batchInterval: '20ms' }, (ssc) => {
 })
 `
     const cwd = files({ 'job.ts': text })
-    const { status, stderr } = await cli(['run', 'job.ts'], { cwd })
+    const { status, stderr } = await cli(['run', 'job.ts', '--master', master], { cwd })
     expect(status).toBe(1)
     expect(stderr).toContain('BATCH_FAILED')
     expect(stderr).toContain('cannot take a')

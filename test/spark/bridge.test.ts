@@ -20,7 +20,7 @@ const wordsByLength = stage(`
   })`)
 
 for (const version of [NEWEST, OLDEST]) {
-  describe(`The bridge jar on Spark ${version}`, { timeout: 120_000 }, () => {
+  describe(`The bridge jar on Spark ${version}`, { timeout: 600_000 }, () => {
     let spark: SparkDriver
     beforeAll(async () => {
       spark = await openSpark({ version })
@@ -168,7 +168,7 @@ async function checkpoint(spark: SparkDriver): Promise<string> {
   return directory
 }
 
-describe('Ends of the bridge', { timeout: 120_000 }, () => {
+describe('Ends of the bridge', { timeout: 600_000 }, () => {
   it('a closed link ends the JVM and its Node workers', async () => {
     const spark = await openSpark()
     await spark.collect([

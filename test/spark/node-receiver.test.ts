@@ -60,7 +60,7 @@ async function expectNothingLost(run: Run): Promise<void> {
   await run.spark.until(() => stored.every((number) => run.seen.has(number)))
 }
 
-describe('A receiver in Node beside an executor', { timeout: 180_000 }, () => {
+describe('A receiver in Node beside an executor', { timeout: 600_000 }, () => {
   it('keeps two copies of a MEMORY_AND_DISK_2 block in two executors, and loses nothing acknowledged when its executor is killed', async () => {
     const run = await startCounting({ master: 'local-cluster[2,2,1024]' })
     await run.spark.until(() => acknowledgedIn(run).length >= 100)
