@@ -15,11 +15,12 @@ export const runOptions: Readonly<Record<string, CommandOption>> = {
     help: 'where to run: local, local[N], local[*], spark://host:port …',
   },
   conf: { type: 'string', placeholder: 'K=V', multiple: true, help: 'set a configuration key; as often as needed' },
+  checkpoint: { type: 'string', placeholder: 'DIR', help: 'keep state and what was received there, and go on from it' },
   batches: { type: 'string', placeholder: 'N', help: 'end after N batches' },
   status: { type: 'boolean', help: 'show rates and delays each second, also where no terminal is' },
 }
 
-/** Puts `--master`, `--conf` and `--batches` where every context of this process finds them. Throws what `Conf` throws. */
+/** Puts `--master`, `--conf` and the options that stand for a key where every context of this process finds them. Throws what `Conf` throws. */
 export function takeSettings(given: Given): void {
   const { source, values } = argumentsLayer(given.texts('conf'))
   setCommandLine({
@@ -27,6 +28,8 @@ export function takeSettings(given: Given): void {
     values: {
       ...values,
       'spark.master': given.text('master') ?? values['spark.master'],
+      'spark.streaming.checkpoint.directory':
+        given.text('checkpoint') ?? values['spark.streaming.checkpoint.directory'],
       'millrace.batches': given.count('batches') ?? values['millrace.batches'],
     },
   })
