@@ -215,6 +215,41 @@ describe('a broker that breaks the protocol', () => {
     expect(sink.records).toEqual(['1', '3'])
   })
 
+  test('a subscription it refuses is reported by filter and reason, and asked for again', async () => {
+    const { broker, sink } = await start({}, { granted: 0x87 })
+    await sink.until(() => sink.reports.length === 2)
+    await broker.connection(1)
+    expect(sink.codes).toEqual(['MQTT_SUBSCRIBE_REFUSED', 'MQTT_SUBSCRIBE_REFUSED'])
+    expect(String(sink.reports[0]?.error)).toContain('#: Not authorized (0x87)')
+  })
+
+  test('every reason it may give for ending a connection is told in words', async () => {
+    const reasons = [
+      0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8b, 0x8d, 0x8f, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0x9b,
+      0x9c, 0x9d, 0x9e, 0x9f, 0xa0, 0xa1, 0xa2,
+    ]
+    const { broker, sink } = await start({ reconnectMaxDelay: 1 })
+    for (const [n, reason] of reasons.entries()) {
+      const connection = await broker.connection(n)
+      connection.socket.end(Buffer.from([0xe0, 2, reason, 0]))
+      await sink.until(() => sink.reports.length === n + 1)
+    }
+    const words = sink.reports.map(({ error }) => /ended the connection: (.*) \(0x/.exec(String(error))?.[1])
+    expect(new Set(words).size).toBe(reasons.length)
+    expect(words).not.toContain('Unknown reason')
+    expect(sink.stops).toEqual([])
+  })
+
+  test('a session taken over ends the receiver at once', async () => {
+    const { broker, sink } = await start()
+    const connection = await broker.connection()
+    connection.socket.write(Buffer.from([0xe0, 2, 0x8e, 0]))
+    connection.socket.end()
+    await sink.until(() => sink.stops.length === 1)
+    expect(sink.stops[0]?.error).toMatchObject({ code: 'MQTT_SESSION_TAKEN_OVER', details: { clientId: 'me' } })
+    expect(broker.connections).toHaveLength(1)
+  })
+
   test('cannot crash or stall the receiver with control packets of any content', async () => {
     const pick = random(77)
     const rounds = 150 * Number(process.env.MILLRACE_BUDGET ?? 1)
@@ -235,12 +270,12 @@ describe('a broker that breaks the protocol', () => {
       // "Session taken over" would end the receiver, as it must.
       return Buffer.from(packet.map((byte) => (byte === 0x8e ? 0x8f : byte)))
     }
-    const { broker, receiver, sink } = await start(
+    const { broker, sink } = await start(
       { reconnectMaxDelay: 1, connectTimeout: '300ms', keepalive: 1 },
       { connack: (_, n) => (n > rounds ? connack(5) : pick(2) === 0 ? garbage() : connack(5)) },
     )
     const handled = new Set<unknown>()
-    for (let n = 0; receiver.status !== null && broker.connections.length <= rounds; n++) {
+    for (let n = 0; broker.connections.length <= rounds; n++) {
       await sink.until(() => broker.connections.length > n)
       const { socket } = broker.connections[n]!
       if (handled.has(socket)) continue
@@ -251,6 +286,7 @@ describe('a broker that breaks the protocol', () => {
     await sink.until(() => broker.connections.at(-1)?.isSubscribed === true)
     broker.connections.at(-1)?.socket.write(message(5))
     await sink.until(() => sink.records.includes('5'))
+    expect(broker.connections.length).toBeGreaterThan(rounds)
     expect(sink.stops).toEqual([])
     for (const { error } of sink.reports) expect(error).toMatchObject({ code: expect.stringMatching(/^MQTT_/) })
   }, 60_000)

@@ -6,6 +6,8 @@ import { connack } from './frames.js'
 export interface ScriptedBrokerOptions {
   /** Answer to CONNECT. @default accepted, session present from the second connection on */
   readonly connack?: (version: 4 | 5, connection: number) => Buffer
+  /** What SUBACK says of each filter. @default 1: granted at QoS 1 */
+  readonly granted?: number
   /** @default true */
   readonly answersSubscribe?: boolean
 }
@@ -113,8 +115,13 @@ export class ScriptedBroker extends EventEmitter {
       case 8: {
         if (this.#options.answersSubscribe === false) break
         const id = packet.subarray(at, at + 2)
+        const { granted = 1 } = this.#options
         socket.write(
-          Buffer.concat([Buffer.from([0x90, version === 5 ? 4 : 3]), id, Buffer.from(version === 5 ? [0, 1] : [1])]),
+          Buffer.concat([
+            Buffer.from([0x90, version === 5 ? 4 : 3]),
+            id,
+            Buffer.from(version === 5 ? [0, granted] : [granted]),
+          ]),
         )
         connection.isSubscribed = true
         break
