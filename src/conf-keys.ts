@@ -381,9 +381,9 @@ export const confKeys = {
   },
   'millrace.shuffle.memory': {
     kind: 'bytes',
-    default: 67_108_864,
+    default: 536_870_912,
     on: 'embedded',
-    doc: 'how much output a task of a shuffle holds in memory before it writes it to a file',
+    doc: 'output of the map side of shuffles that may lie in memory; more goes to files',
   },
   'millrace.batch.failurePolicy': {
     kind: 'text',

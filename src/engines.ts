@@ -39,6 +39,7 @@ export function scriptEngine(setup: EngineSetup): Engine {
     restartDelayMs: conf.get('spark.streaming.receiverRestartDelay'),
     memoryBytes: conf.get('millrace.receiver.memory'),
     ratePerSecond: initialRate(conf),
+    shuffleBytes: conf.get('millrace.shuffle.memory'),
     threads,
   })
 }
@@ -55,7 +56,6 @@ function threadOptions({ master, conf, source, shape }: EngineSetup): ThreadOpti
     maxFailures: match[2] === undefined ? conf.get('spark.task.maxFailures') : Number(match[2]),
     taskTimeoutMs: conf.get('millrace.task.timeout'),
     heapBytes: conf.get('millrace.executor.memory'),
-    spillBytes: conf.get('millrace.shuffle.memory'),
   }
 }
 

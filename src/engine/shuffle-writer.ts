@@ -1,7 +1,7 @@
 /** One map task's side of a shuffle: records combined by key if the shuffle combines, then sorted into a bucket per target partition. */
 
 import { canonicalKey } from '../rdd/keys.js'
-import type { PartitionedLineage } from '../rdd/lineage.js'
+import type { Combiner, PartitionedLineage } from '../rdd/lineage.js'
 import type { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import { partitionFunction } from '../rdd/partitioner.js'
@@ -84,9 +84,7 @@ export async function readBuckets(
   const { combiner } = shuffle
   // One map task that combined has nothing left to merge with.
   if (combiner === null || (combiner.mapSide && buckets.length === 1)) return [...buckets]
-  const table = combiner.mapSide
-    ? new CombineTable((value) => value, combiner.mergeCombiners.call)
-    : new CombineTable(combiner.create.call, combiner.mergeValue.call)
+  const table = reduceTable(combiner)
   for (const bucket of buckets) {
     for (let i = 0; i < bucket.length; ) {
       const end = Math.min(i + 4096, bucket.length)
@@ -95,6 +93,19 @@ export async function readBuckets(
     }
   }
   return [table.pairs()]
+}
+
+/** As `readBuckets` for a shuffle that combines, at once. */
+export function combinedPairs(shuffle: PartitionedLineage, buckets: Iterable<Bucket>): Bucket {
+  const table = reduceTable(shuffle.combiner!)
+  for (const bucket of buckets) for (let i = 0; i < bucket.length; i++) table.add(bucket[i])
+  return table.pairs()
+}
+
+function reduceTable(combiner: Combiner): CombineTable {
+  return combiner.mapSide
+    ? new CombineTable((value) => value, combiner.mergeCombiners.call)
+    : new CombineTable(combiner.create.call, combiner.mergeValue.call)
 }
 
 interface Entry {

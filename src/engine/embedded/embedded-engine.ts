@@ -4,6 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { JobRunner } from '../../rdd/job-runner.js'
@@ -11,7 +12,7 @@ import type { Receiver } from '../../receiver/receiver.js'
 import { BlockManager } from '../../storage/block-manager.js'
 import type { Journal } from '../../storage/journal.js'
 import { SharedPool } from '../../storage/shared-bytes.js'
-import type { StoredBytes } from '../../storage/stored-bytes.js'
+import { removeStored, type StoredBytes } from '../../storage/stored-bytes.js'
 import type { Clock } from '../../time.js'
 import type { BatchClock, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
 import { TimerClock } from '../timer-clock.js'
@@ -38,6 +39,8 @@ export interface EmbeddedEngineOptions {
   /** Bytes of received input that may wait to be processed. */
   readonly memoryBytes: number
   readonly ratePerSecond: number | null
+  /** Output of map tasks that may lie in memory, in bytes. */
+  readonly shuffleBytes: number
   /** The threads of `local[N]`, or null for `local`. */
   readonly threads: ThreadOptions | null
 }
@@ -51,7 +54,6 @@ export interface ThreadOptions {
   readonly shape: () => readonly string[]
   readonly maxFailures: number
   readonly taskTimeoutMs: number | null
-  readonly spillBytes: number
   /** The heap of each thread, in bytes, or null for what Node gives. */
   readonly heapBytes: number | null
 }
@@ -63,23 +65,26 @@ export class EmbeddedEngine implements Engine {
   readonly #tracker: ReceiverTracker
   /** The driver's own: all there is on `local`, on `local[N]` for what only the driver can run. */
   readonly #executor: Executor
+  readonly #spillDirectory: string
   readonly #threads: { close(): Promise<void> }[] = []
 
   constructor(options: EmbeddedEngineOptions) {
     const { clock, receivers, threads, parallelism } = options
     this.clock = new TimerClock(clock)
+    const spillDirectory = join(tmpdir(), `millrace-${process.pid}-${randomUUID().slice(0, 8)}`)
+    this.#spillDirectory = spillDirectory
     if (threads === null) {
       const blocks = new BlockManager()
-      this.#executor = new Executor(0, blocks, receivers)
+      const mapOutputs = new MapOutputs(options.shuffleBytes, removeStored)
+      this.#executor = new Executor({ id: driverThread, blocks, receivers, mapOutputs, spillDirectory })
       this.#tracker = new ReceiverTracker({ ...options, blocks, threads: null, prepare: async () => {} })
       this.runner = new DagScheduler(new LocalTaskScheduler(this.#executor), parallelism)
     } else {
       let lastId = driverThread
       const nextId = (): number => ++lastId
       const { count, shape, maxFailures, taskTimeoutMs } = threads
-      const spillDirectory = join(tmpdir(), `millrace-${process.pid}-${randomUUID().slice(0, 8)}`)
-      const { source, conf, spillBytes, heapBytes } = threads
-      const start = { source, conf, spillBytes, heapBytes, parallelism, spillDirectory }
+      const { source, conf, heapBytes } = threads
+      const start = { source, conf, heapBytes, parallelism, spillDirectory }
       const shared = new SharedPool()
       const memory: SharedMemory = new SharedMemory((thread, bytes) => {
         if (thread === driverThread) shared.give(bytes)
@@ -92,9 +97,9 @@ export class EmbeddedEngine implements Engine {
       const blocks = new BlockManager((content) => {
         if (content.type === 'stored') discard(memory, content.stored)
       })
-      const mapOutputs = new MapOutputs((stored) => discard(memory, stored))
-      const driver = new Executor(driverThread, blocks, receivers, mapOutputs)
-      const parts = { pool, driver, blocks, mapOutputs, memory, shared }
+      const mapOutputs = new MapOutputs(options.shuffleBytes, (stored) => discard(memory, stored))
+      const driver = new Executor({ id: driverThread, blocks, receivers, mapOutputs, spillDirectory })
+      const parts = { pool, driver, blocks, mapOutputs, memory, shared, threads: count }
       this.#executor = driver
       const tasks = new ThreadTaskScheduler({ ...parts, maxFailures, taskTimeoutMs })
       this.#tracker = new ReceiverTracker({ ...options, blocks, threads: hosts, prepare: () => tasks.start() })
@@ -111,5 +116,6 @@ export class EmbeddedEngine implements Engine {
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((threads) => threads.close()))
     await this.#executor.close()
+    await rm(this.#spillDirectory, { recursive: true, force: true })
   }
 }

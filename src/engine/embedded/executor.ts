@@ -14,10 +14,12 @@ import { LoggedBlocks } from '../../storage/logged-blocks.js'
 import { readPartition, writePartition } from '../../storage/partition-file.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import { readStored } from '../../storage/stored-bytes.js'
-import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
+import { shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 
-import { MapOutputs } from './map-outputs.js'
+import { LocalShuffleOutput } from './local-shuffle-output.js'
+import type { MapOutputs } from './map-outputs.js'
+import { readShuffleInput } from './shuffle-reader.js'
 
 /** A unit of work: one partition of a stage. */
 export type Task =
@@ -28,6 +30,15 @@ export type Task =
   /** Writes the records of a partition to its file in `directory`; gives the bytes written. */
   | { readonly type: 'save'; readonly lineage: Lineage; readonly partition: number; readonly directory: string }
 
+export interface ExecutorOptions {
+  readonly id: number
+  readonly blocks: BlockManager
+  readonly receivers: ReadonlyMap<number, Receiver<unknown>>
+  readonly mapOutputs: MapOutputs
+  /** Where output of map tasks goes that memory has no room for. */
+  readonly spillDirectory: string
+}
+
 export class Executor implements TaskInputs {
   readonly id: number
   readonly blocks: BlockManager
@@ -35,16 +46,15 @@ export class Executor implements TaskInputs {
   readonly #logged = new LoggedBlocks()
   readonly #mapOutputs: MapOutputs
 
-  constructor(
-    id: number,
-    blocks: BlockManager,
-    receivers: ReadonlyMap<number, Receiver<unknown>>,
-    mapOutputs: MapOutputs = new MapOutputs(),
-  ) {
+  readonly #spillDirectory: string
+  #nextFile = 0
+
+  constructor({ id, blocks, receivers, mapOutputs, spillDirectory }: ExecutorOptions) {
     this.id = id
     this.blocks = blocks
     this.#receivers = receivers
     this.#mapOutputs = mapOutputs
+    this.#spillDirectory = spillDirectory
   }
 
   /** The records of a result task; an empty array after a shuffle map task, whose output stays here; one number after a save task. */
@@ -52,9 +62,16 @@ export class Executor implements TaskInputs {
     try {
       if (task.type === 'result') return await computePartition(task.lineage, task.partition, this)
       if (task.type === 'save') return [await this.#save(task.lineage, task.partition, task.directory)]
-      const writer = shuffleWriter(task.shuffle)
-      await forEachRecord(task.shuffle.parent, task.partition, this, writer.emit)
-      this.#mapOutputs.keep(task.shuffle.id, task.partition, { type: 'values', buckets: writer.buckets() })
+      const { shuffle, partition } = task
+      const out = new LocalShuffleOutput({
+        spillDirectory: this.#spillDirectory,
+        memoryBytes: this.#mapOutputs.roomLeft(1),
+        name: `shuffle-${shuffle.id}-${partition}-${this.#nextFile++}`,
+        combines: shuffle.combiner?.mapSide === true,
+      })
+      const writer = shuffleWriter(shuffle, out)
+      await forEachRecord(shuffle.parent, partition, this, writer.emit)
+      this.#mapOutputs.keep(shuffle.id, partition, out.finish(writer.buckets()))
       return []
     } catch (thrown) {
       throw taskError(thrown, task.partition)
@@ -101,11 +118,12 @@ export class Executor implements TaskInputs {
   }
 
   async readShuffle(shuffle: PartitionedLineage, partition: number): Promise<Chunks> {
-    const buckets: Bucket[] = []
-    for (const bucket of this.#mapOutputs.buckets(shuffle, partition)) {
-      buckets.push(Array.isArray(bucket) ? bucket : (recordsOf(await readStored(bucket)) as Bucket))
-    }
-    return readBuckets(shuffle, buckets, new Pacer())
+    return readShuffleInput({
+      shuffle,
+      buckets: this.#mapOutputs.buckets(shuffle, partition),
+      spillDirectory: this.#spillDirectory,
+      name: `reduce-${shuffle.id}-${partition}-${this.#nextFile++}`,
+    })
   }
 
   async readCached(lineage: Lineage, partition: number): Promise<readonly unknown[] | null> {

@@ -1,21 +1,31 @@
 /** What the map sides of shuffles have written, by shuffle and map task: where reduce tasks find their input. */
 import { MillraceError } from '../../errors.js'
 import type { PartitionedLineage } from '../../rdd/lineage.js'
+import { estimateBytes } from '../../storage/input-memory.js'
 import { type StoredBytes, sliceStored } from '../../storage/stored-bytes.js'
 import type { Bucket } from '../shuffle-writer.js'
+import { GarbageCollection } from './garbage.js'
 import type { ShufflePart } from './messages.js'
 
+/** Below this a file is not worth its while. */
+const roomMinBytes = 1 << 20
+
 export type MapOutput =
-  /** Written in this thread and not yet needed in another: values, one bucket a target partition. */
-  | { readonly type: 'values'; readonly buckets: Bucket[] }
+  /** Written in this thread and not yet needed in another: values, one bucket a target partition, in one or more runs. */
+  | { readonly type: 'values'; readonly buckets: readonly (readonly Bucket[])[] }
   | { readonly type: 'parts'; readonly parts: readonly ShufflePart[] }
 
 export class MapOutputs {
+  /** Output in memory, in bytes; of values about. */
+  #memoryBytes = 0
   readonly #outputs = new Map<number, MapOutput[]>()
+  readonly #limitBytes: number
+  readonly #garbage = new GarbageCollection()
   readonly #onForgotten: (stored: StoredBytes) => void
 
-  /** `onForgotten` gets the bytes nobody will ask for again. */
-  constructor(onForgotten: (stored: StoredBytes) => void = () => {}) {
+  /** `limitBytes` is what output may take in memory; `onForgotten` gets the bytes nobody will ask for again. */
+  constructor(limitBytes: number, onForgotten: (stored: StoredBytes) => void) {
+    this.#limitBytes = limitBytes
     this.#onForgotten = onForgotten
   }
 
@@ -27,6 +37,7 @@ export class MapOutputs {
     }
     const before = byMapTask[mapPartition]
     byMapTask[mapPartition] = output
+    this.#memoryBytes += memoryOf(output)
     if (before !== undefined) this.#release(before)
   }
 
@@ -45,7 +56,7 @@ export class MapOutputs {
           },
         )
       }
-      if (output.type === 'values') found.push(output.buckets[partition]!)
+      if (output.type === 'values') for (const run of output.buckets) found.push(run[partition]!)
       else {
         for (const { stored, offsets } of output.parts) {
           const [from, to] = [offsets[partition]!, offsets[partition + 1]!]
@@ -61,7 +72,21 @@ export class MapOutputs {
     this.#outputs.delete(shuffleId)
   }
 
+  /** Bytes a task may add to the output in memory, when `tasks` run at once. */
+  roomLeft(tasks: number): number {
+    this.#garbage.suggest(this.#memoryBytes)
+    return Math.max(roomMinBytes, (this.#limitBytes - this.#memoryBytes) / tasks)
+  }
+
   #release(output: MapOutput): void {
+    this.#memoryBytes -= memoryOf(output)
     if (output.type === 'parts') for (const { stored } of output.parts) this.#onForgotten(stored)
   }
+}
+
+function memoryOf(output: MapOutput): number {
+  if (output.type === 'values') {
+    return output.buckets.flat().reduce((sum, bucket) => sum + estimateBytes(bucket), 0)
+  }
+  return output.parts.reduce((sum, { stored }) => sum + (stored.type === 'shared' ? stored.length : 0), 0)
 }

@@ -24,8 +24,6 @@ export interface ThreadStart {
   readonly heapBytes: number | null
   /** Where this run of the program may write what memory cannot hold. */
   readonly spillDirectory: string
-  /** How much output a task of a shuffle holds in memory. */
-  readonly spillBytes: number
 }
 
 /** Something a task reads, by the node and partition it stands for (see `inputKey`). */
@@ -48,6 +46,8 @@ export interface TaskData {
   readonly id: number
   readonly stageId: number
   readonly partition: number
+  /** Output for a shuffle that it may leave in memory; more goes to a file. */
+  readonly memoryBytes: number
   readonly inputs: ReadonlyMap<string, TaskInput>
 }
 

@@ -7,28 +7,40 @@ import type { Bucket, WriterBound } from '../shuffle-writer.js'
 import type { ShufflePart } from './messages.js'
 
 /** Collected pairs are turned into bytes when they would take about this much. */
-const flushBytes = 8 << 20
-/** Output of one task beyond this goes to a file. */
-export const spillBytes: number = 64 << 20
+const flushBytes = 16 << 20
+export interface ShuffleOutputOptions {
+  readonly pool: SharedPool
+  readonly spillDirectory: string
+  /** Unique among the files there. */
+  readonly name: string
+  /** How much is held in memory. */
+  readonly spillBytes: number
+  /** True if pairs come combined: then every flush is a part of its own, since the next may hold the same keys. */
+  readonly combines: boolean
+}
 
 export class ShuffleOutput implements WriterBound {
   readonly #pool: SharedPool
   readonly #spillDirectory: string
   readonly #name: string
   readonly #spillBytes: number
+  readonly #combines: boolean
   /** Frames by target partition, not yet in a part. */
   #frames: Uint8Array[][] = []
   #frameBytes = 0
-  #spilled: ShufflePart[] = []
+  readonly #parts: ShufflePart[] = []
+  /** In parts already, in memory. */
+  #sharedBytes = 0
   /** How large an entry is turns out with the first thousand. */
   #entries = 1024
   #records = 0
 
-  constructor(options: { pool: SharedPool; spillDirectory: string; name: string; spillBytes: number }) {
+  constructor(options: ShuffleOutputOptions) {
     this.#pool = options.pool
     this.#spillDirectory = options.spillDirectory
     this.#name = options.name
     this.#spillBytes = options.spillBytes
+    this.#combines = options.combines
   }
 
   readonly entriesMax = (): number => this.#entries
@@ -47,7 +59,8 @@ export class ShuffleOutput implements WriterBound {
     this.#frameBytes += bytes
     this.#records += entries
     if (entries > 0) this.#entries = Math.max(256, Math.min(1 << 20, Math.floor((flushBytes * entries) / bytes)))
-    if (this.#frameBytes > this.#spillBytes) this.#spill()
+    if (this.#frameBytes + this.#sharedBytes > this.#spillBytes) this.#spill()
+    else if (this.#combines) this.#share()
   }
 
   /** Pairs written so far. */
@@ -57,25 +70,28 @@ export class ShuffleOutput implements WriterBound {
 
   /** Everything written, in order. */
   finish(): ShufflePart[] {
-    const parts = this.#spilled
-    if (this.#frameBytes > 0) {
-      const { all, offsets } = this.#takeFrames()
-      parts.push({ stored: { type: 'shared', ...this.#pool.write(all) }, offsets })
-    }
-    return parts
+    this.#share()
+    return this.#parts
+  }
+
+  #share(): void {
+    if (this.#frameBytes === 0) return
+    this.#sharedBytes += this.#frameBytes
+    const { all, offsets } = this.#takeFrames()
+    this.#parts.push({ stored: { type: 'shared', ...this.#pool.write(all) }, offsets })
   }
 
   #spill(): void {
     const { all, offsets } = this.#takeFrames()
     mkdirSync(this.#spillDirectory, { recursive: true, mode: 0o700 })
-    const path = join(this.#spillDirectory, `${this.#name}-${this.#spilled.length}`)
+    const path = join(this.#spillDirectory, `${this.#name}-${this.#parts.length}`)
     const file = openSync(path, 'wx', 0o600)
     try {
       for (const frame of all) writeSync(file, frame)
     } finally {
       closeSync(file)
     }
-    this.#spilled.push({ stored: { type: 'file', path, offset: 0, length: offsets.at(-1)! }, offsets })
+    this.#parts.push({ stored: { type: 'file', path, offset: 0, length: offsets.at(-1)! }, offsets })
   }
 
   #takeFrames(): { all: Uint8Array[]; offsets: number[] } {

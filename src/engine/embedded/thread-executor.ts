@@ -1,7 +1,6 @@
 /** Runs tasks in an executor thread: what a task reads came with it, what it leaves behind goes to the driver as bytes. */
 import { MillraceError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
-import { Pacer } from '../../rdd/pacer.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { openDirectory } from '../../storage/directory-handle.js'
 import type { LoggedBlocks } from '../../storage/logged-blocks.js'
@@ -9,7 +8,7 @@ import { readPartition, writePartition } from '../../storage/partition-file.js'
 import { framesOf, readFrames, recordsOf } from '../../storage/record-frames.js'
 import type { SharedPool } from '../../storage/shared-bytes.js'
 import { readStored } from '../../storage/stored-bytes.js'
-import { readBuckets, shuffleWriter } from '../shuffle-writer.js'
+import { shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 import {
   type BlockInput,
@@ -21,6 +20,7 @@ import {
   type TaskOutput,
 } from './messages.js'
 import { ShuffleOutput } from './shuffle-output.js'
+import { readShuffleInput } from './shuffle-reader.js'
 import type { Stage } from './stage-data.js'
 
 /** What came of a task. */
@@ -34,7 +34,6 @@ export interface ThreadExecutorOptions {
   readonly receivers: ReadonlyMap<number, Receiver<unknown>>
   readonly pool: SharedPool
   readonly spillDirectory: string
-  readonly spillBytes: number
   readonly logged: LoggedBlocks
 }
 
@@ -73,9 +72,10 @@ export class ThreadExecutor {
   }
 
   async #shuffleMap(shuffle: PartitionedLineage, top: Lineage, task: TaskData, inputs: TaskInputs): Promise<Ran> {
-    const { pool, spillDirectory, spillBytes } = this.#options
+    const { pool, spillDirectory } = this.#options
+    const combines = shuffle.combiner?.mapSide === true
     const name = `shuffle-${shuffle.id}-${task.partition}-${task.id}`
-    const out = new ShuffleOutput({ pool, spillDirectory, name, spillBytes })
+    const out = new ShuffleOutput({ pool, spillDirectory, name, spillBytes: task.memoryBytes, combines })
     const writer = shuffleWriter(shuffle, out)
     await forEachRecord(top, task.partition, inputs, writer.emit)
     out.flush(writer.buckets())
@@ -96,10 +96,12 @@ class AttachedInputs implements TaskInputs {
   readonly kept: KeptPartition[] = []
   readonly #options: ThreadExecutorOptions
   readonly #inputs: ReadonlyMap<string, TaskInput>
+  readonly #taskId: number
 
   constructor(options: ThreadExecutorOptions, task: TaskData) {
     this.#options = options
     this.#inputs = task.inputs
+    this.#taskId = task.id
   }
 
   readBlock(block: BlockInfo): never {
@@ -108,11 +110,12 @@ class AttachedInputs implements TaskInputs {
 
   async readShuffle(shuffle: PartitionedLineage, partition: number): Promise<Chunks> {
     const input = this.#require(inputKey(shuffle.id, partition, false))
-    const buckets: Bucket[] = []
-    if (input.type === 'shuffle') {
-      for (const stored of input.buckets) buckets.push(recordsOf(await readStored(stored)) as Bucket)
-    }
-    return readBuckets(shuffle, buckets, new Pacer())
+    return readShuffleInput({
+      shuffle,
+      buckets: input.type === 'shuffle' ? input.buckets : [],
+      spillDirectory: this.#options.spillDirectory,
+      name: `reduce-${shuffle.id}-${partition}-${this.#taskId}`,
+    })
   }
 
   async readCached(lineage: Lineage, partition: number): Promise<readonly unknown[] | null> {
@@ -166,8 +169,6 @@ class AttachedInputs implements TaskInputs {
     return input
   }
 }
-
-type Bucket = [unknown, unknown][]
 
 function* concatenated(all: readonly Chunks[]): Generator<readonly unknown[]> {
   for (const chunks of all) yield* chunks

@@ -1,5 +1,4 @@
 /** The executor threads of `local[N]`: N of them as long as the engine runs, a lost one replaced at once. */
-import { rm } from 'node:fs/promises'
 import { MillraceError } from '../../errors.js'
 import { assertSameShape } from '../graph-functions.js'
 import { ExecutorThread } from './executor-thread.js'
@@ -62,7 +61,6 @@ export class ThreadPool {
     this.#isClosed = true
     const reason = new MillraceError('EXECUTOR_LOST', 'The engine is closing.')
     await Promise.all([...this.#threads.values()].map((thread) => thread.terminate(reason)))
-    await rm(this.#options.start.spillDirectory, { recursive: true, force: true })
   }
 
   #spawn(events: PoolEvents): void {

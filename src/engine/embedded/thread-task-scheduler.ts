@@ -30,6 +30,8 @@ export interface ThreadTaskSchedulerOptions {
   readonly shared: SharedPool
   /** How often a task may fail before its job does. */
   readonly maxFailures: number
+  /** How many threads there are. */
+  readonly threads: number
   /** How long a task may run, in milliseconds, or null. */
   readonly taskTimeoutMs: number | null
 }
@@ -197,7 +199,8 @@ export class ThreadTaskScheduler implements TaskScheduler {
         void thread.terminate(reason)
       }, taskTimeoutMs)
     }
-    thread.run(set.data, { id: attempt.id, stageId: set.data.id, partition: task.partition, inputs })
+    const memoryBytes = this.#options.mapOutputs.roomLeft(this.#options.threads)
+    thread.run(set.data, { id: attempt.id, stageId: set.data.id, partition: task.partition, memoryBytes, inputs })
   }
 
   #done(thread: ExecutorThread, { taskId, output, kept }: Extract<FromThread, { type: 'taskDone' }>): void {

@@ -19,10 +19,10 @@ class ExecutorWorker {
   constructor(port: MessagePort, graph: LoadedGraph, start: ThreadStart) {
     this.#port = port
     this.#functions = new GraphFunctions(graph.graph, graph.described)
-    const { spillDirectory, spillBytes } = start
+    const { spillDirectory } = start
     const logged = new LoggedBlocks()
     const { receivers } = graph
-    this.#executor = new ThreadExecutor({ receivers, pool: this.#pool, spillDirectory, spillBytes, logged })
+    this.#executor = new ThreadExecutor({ receivers, pool: this.#pool, spillDirectory, logged })
   }
 
   take(message: ToThread): void {
