@@ -8,6 +8,7 @@ export { StateSpec } from './dstream/state-spec.js'
 export { type ErrorCode, MillraceError } from './errors.js'
 export { defineJob, type Job, type JobOptions } from './job.js'
 export type { MqttMessage } from './mqtt/message-block.js'
+export { MqttCborReceiver } from './mqtt/mqtt-cbor-receiver.js'
 export {
   type DeadLetter,
   type DecodingOptions,
@@ -25,6 +26,12 @@ export type {
 export type { MqttMessageProperties } from './mqtt/mqtt-properties.js'
 export { MqttReceiver } from './mqtt/mqtt-receiver.js'
 export { type MqttSinkOptions, mqttSink } from './mqtt/mqtt-sink.js'
+export {
+  MqttSparkplugReceiver,
+  type SparkplugMessage,
+  type SparkplugMetric,
+  type SparkplugValue,
+} from './mqtt/mqtt-sparkplug-receiver.js'
 export { MqttStringReceiver } from './mqtt/mqtt-string-receiver.js'
 export { Accumulator, CollectionAccumulator, NumberAccumulator } from './rdd/accumulator.js'
 export type { Broadcast } from './rdd/broadcast.js'
