@@ -1,125 +1,88 @@
 /**
- * Chains of narrow operations as one loop. For each chain of an operator graph a function of its own is generated, so that
- * V8 sees the user's functions at call sites no other chain shares, and inlines them: one loop, no closure, promise or
- * iterator per record, and arrays only where the user's own functions make them.
- *
- * For `map(f).filter(g)` into an array the generated function is, without its error handling:
- *
- *   for (; i < to; i++) { const v0 = records[i]; const v1 = f0(v0); if (!f1(v1)) continue; out.push(v1) }
+ * Chains of narrow operations as one loop: no closure, promise or iterator per record, and arrays only where the user's own
+ * functions make them. V8 inlines a function where it is the only one called, so functions that see many records get a loop of
+ * their own; those that see few share one with others of the same shape, which costs nothing to make.
  */
 import { MillraceError, toError } from '../errors.js'
-import type { NarrowOperation } from '../rdd/lineage.js'
-import type { AnyFunction, TaskFunction } from '../rdd/task-function.js'
+import { isTaskFunction, type TaskFunction } from '../rdd/task-function.js'
+import {
+  compileLoop,
+  type FusedLoop,
+  type FusedOperation,
+  type LoopCode,
+  LoopFailure,
+  loopCode,
+  type Terminal,
+} from './loop-code.js'
 
-/** The operations that take one record at a time. */
-export type FusedOperation = Extract<
-  NarrowOperation,
-  { type: 'map' | 'filter' | 'flatMap' | 'mapValues' | 'flatMapValues' }
->
+export type { FoldState, FusedLoop, FusedOperation, Terminal } from './loop-code.js'
 
-/** What happens to a record that leaves the loop: pushed onto an array, given to a function, or folded into `state.value`. */
-export type Terminal = 'push' | 'call' | 'fold'
+/** Loops shared by everything of the same shape. Bounded: a program whose graphs never repeat would otherwise keep every loop it ever had. */
+const shared = new Map<string, ReturnType<typeof compileLoop>>()
+const sharedMax = 1000
 
-/** The state of a fold between two calls of its loop. */
-export interface FoldState {
-  value: unknown
+/** Records after which a set of functions gets a loop of its own: compiling one costs about as much as running them. */
+const ownLoopAfter = 1 << 14
+
+/** What is known of one set of functions: how many records they saw, and their own loops, by code. */
+interface Seen {
+  records: number
+  readonly loops: Map<string, FusedLoop>
+  readonly next: WeakMap<object, Seen>
 }
 
-/** `loop(records, from, to, out)`: `out` is an array, a function or `{ state, add }`, as the terminal says. */
-export type FusedLoop = (records: readonly unknown[], from: number, to: number, out: unknown) => void
+const noFunctions: Seen = newSeen()
 
-type GeneratedLoop = (
-  functions: readonly AnyFunction[],
-  fail: (error: unknown, step: number, record: unknown) => never,
-  records: readonly unknown[],
-  from: number,
-  to: number,
-  out: unknown,
-) => void
-
-/** Chains seen so far. Bounded: a program whose graphs never repeat would otherwise keep every loop it ever had. */
-const generated = new Map<string, GeneratedLoop>()
-const generatedMax = 2000
-
-/** The loop for a chain of operations with the functions bound. */
+/** The loop for a chain of operations. What it throws names the operator and shows the record. */
 export function fusedLoop(operations: readonly FusedOperation[], terminal: Terminal): FusedLoop {
-  const key = `${terminal}|${operations.map((operation) => `${operation.type}:${functionKey(operation.f)}`).join('|')}`
-  let loop = generated.get(key)
-  if (loop === undefined) {
-    if (generated.size >= generatedMax) generated.clear()
-    loop = generate(operations, terminal)
-    generated.set(key, loop)
-  }
-  const functions = operations.map((operation) => operation.f.call)
-  const fail = (error: unknown, step: number, record: unknown): never => {
-    throw recordFailure(error, operations[step]?.f ?? null, record)
-  }
-  const run = loop
-  return (records, from, to, out) => run(functions, fail, records, from, to, out)
-}
-
-/** Identifies a function across batches; nested library functions by their parts. */
-function functionKey(f: TaskFunction): string {
-  if (f.type === 'user') return f.id ?? '-'
-  const args = f.args.map((arg) => (isTaskFunction(arg) ? functionKey(arg) : ''))
-  return `${f.name}(${args.join(',')})`
-}
-
-function isTaskFunction(value: unknown): value is TaskFunction {
-  return typeof value === 'object' && value !== null && 'call' in value && 'type' in value
-}
-
-function generate(operations: readonly FusedOperation[], terminal: Terminal): GeneratedLoop {
-  const open: string[] = []
-  let close = ''
-  operations.forEach(({ type }, n) => {
-    const record = `v${n}`
-    const next = `v${n + 1}`
-    open.push(`step = ${n};`)
-    switch (type) {
-      case 'map':
-        open.push(`const ${next} = f${n}(${record});`)
-        break
-      case 'filter':
-        open.push(`if (!f${n}(${record})) continue; const ${next} = ${record};`)
-        break
-      case 'mapValues':
-        open.push(`const ${next} = [${record}[0], f${n}(${record}[1])];`)
-        break
-      case 'flatMap':
-        open.push(`const a${n} = asArray(f${n}(${record}));`)
-        open.push(`for (let j${n} = 0; j${n} < a${n}.length; j${n}++) { const ${next} = a${n}[j${n}];`)
-        close += '}'
-        break
-      case 'flatMapValues':
-        open.push(`const a${n} = asArray(f${n}(${record}[1]));`)
-        open.push(`for (let j${n} = 0; j${n} < a${n}.length; j${n}++) { const ${next} = [${record}[0], a${n}[j${n}]];`)
-        close += '}'
-        break
+  const code = loopCode(operations, terminal)
+  const seen = seenOf(code.values)
+  let own = seen.loops.get(code.body)
+  let loop = own ?? sharedLoop(code)
+  return (records, from, to, out) => {
+    seen.records += to - from
+    if (own === undefined && seen.records > ownLoopAfter) {
+      own = compileLoop(code)(code.values)
+      seen.loops.set(code.body, own)
+      loop = own
     }
-  })
-  const last = `v${operations.length}`
-  const end = { push: `out.push(${last});`, call: `out(${last});`, fold: `acc = add(acc, ${last});` }[terminal]
-  const fold = terminal === 'fold'
-  const body = `
-    ${operations.map((_, n) => `const f${n} = functions[${n}];`).join(' ')}
-    ${fold ? 'const add = out.add; let acc = out.state.value;' : ''}
-    let step = 0, i = from
     try {
-      for (; i < to; i++) {
-        const v0 = records[i];
-        ${open.join('\n')}
-        step = ${operations.length}; ${end} ${close}
-      }
-    } catch (error) { fail(error, step, records[i]) }
-    ${fold ? 'out.state.value = acc' : ''}`
-  return new Function('asArray', `return function (functions, fail, records, from, to, out) {${body}}`)(
-    asArray,
-  ) as GeneratedLoop
+      loop(records, from, to, out)
+    } catch (thrown) {
+      if (!(thrown instanceof LoopFailure)) throw thrown
+      const f = operations[thrown.step]?.f ?? (terminal.type === 'fold' ? terminal.add : null)
+      throw recordFailure(thrown.error, f, thrown.record)
+    }
+  }
 }
 
-function asArray(value: Iterable<unknown>): readonly unknown[] {
-  return Array.isArray(value) ? value : Array.from(value)
+function sharedLoop(code: LoopCode): FusedLoop {
+  let make = shared.get(code.body)
+  if (make === undefined) {
+    if (shared.size >= sharedMax) shared.clear()
+    make = compileLoop(code)
+    shared.set(code.body, make)
+  }
+  return make(code.values)
+}
+
+/** Kept as long as the functions live, and no longer. */
+function seenOf(values: readonly unknown[]): Seen {
+  let seen = noFunctions
+  for (const value of values) {
+    if (typeof value !== 'function') continue
+    let next = seen.next.get(value)
+    if (next === undefined) {
+      next = newSeen()
+      seen.next.set(value, next)
+    }
+    seen = next
+  }
+  return seen
+}
+
+function newSeen(): Seen {
+  return { records: 0, loops: new Map(), next: new WeakMap() }
 }
 
 /** The error of one record: names the operator and shows the record, shortened. */

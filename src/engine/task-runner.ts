@@ -38,7 +38,7 @@ export async function forEachRecord(
   inputs: TaskInputs,
   emit: (record: unknown) => void,
 ): Promise<void> {
-  await new TaskRunner(inputs).drive(lineage, partition, 'call', emit)
+  await new TaskRunner(inputs).drive(lineage, partition, { type: 'call' }, emit)
 }
 
 /** Part of a partition: where its records come from, and the fused operations above that. A united partition has several. */
@@ -56,7 +56,7 @@ class TaskRunner {
   }
 
   push(lineage: Lineage, partition: number, out: unknown[]): Promise<void> {
-    return this.drive(lineage, partition, 'push', out)
+    return this.drive(lineage, partition, { type: 'push' }, out)
   }
 
   /** Runs the partition to its end, slice by slice. */
@@ -148,7 +148,7 @@ class TaskRunner {
     switch (operation.type) {
       case 'fold': {
         const state: FoldState = { value: operation.zero.call() }
-        await this.drive(parents[0]!, partition, 'fold', { state, add: operation.add.call })
+        await this.drive(parents[0]!, partition, { type: 'fold', add: operation.add }, state)
         return [[operation.finish === null ? state.value : operation.finish.call(state.value)]]
       }
       case 'iterate':
@@ -167,7 +167,7 @@ class TaskRunner {
   async #pull(lineage: Lineage, partition: number): Promise<IterableIterator<unknown>> {
     const opened: { chunks: Chunks; loop: FusedLoop }[] = []
     for (const { open, operations } of this.#branches(lineage, partition)) {
-      opened.push({ chunks: await open(), loop: fusedLoop(operations, 'push') })
+      opened.push({ chunks: await open(), loop: fusedLoop(operations, { type: 'push' }) })
     }
     return pulled(opened)
   }

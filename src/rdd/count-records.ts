@@ -16,4 +16,8 @@ export function countRecords(lineage: Lineage): Lineage {
 }
 
 const zero = libraryFunction('countZero', () => () => 0)
-const increment = libraryFunction('increment', () => (count: number) => count + 1)
+const increment = libraryFunction(
+  'increment',
+  () => (count: number) => count + 1,
+  () => (count) => `${count} + 1`,
+)

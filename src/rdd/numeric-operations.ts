@@ -101,7 +101,11 @@ function checkedEdges(edges: readonly number[]): readonly number[] {
 }
 
 const zero = libraryFunction('zero', () => () => 0)
-const addTo = libraryFunction('addTo', () => (a: number, b: number) => a + b)
+const addTo = libraryFunction(
+  'addTo',
+  () => (a: number, b: number) => a + b,
+  () => (a, b) => `${a} + ${b}`,
+)
 const noSums = libraryFunction('noSums', () => emptySums)
 const addSums = libraryFunction('addSums', () => addNumber)
 const countBuckets = libraryFunction('countBuckets', (edges: readonly number[]) => (numbers: Iterable<number>) => {

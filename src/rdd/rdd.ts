@@ -4,6 +4,7 @@ import { countRecords } from './count-records.js'
 import type { NarrowOperation, NewLineage } from './lineage.js'
 import type { Item } from './pair.js'
 import { PairRddOperations } from './pair-rdd-operations.js'
+import { reduction } from './reduction.js'
 import { libraryFunction, type TaskFunction, userFunction } from './task-function.js'
 
 /**
@@ -41,7 +42,7 @@ export class RDD<out T> extends PairRddOperations {
   /** Every record, in partition order. */
   async collect(): Promise<T[]> {
     const partitions = await this.run('collect')
-    return partitions.length === 1 ? partitions[0]! : partitions.flat()
+    return partitions.length === 1 ? partitions[0]! : ([] as T[]).concat(...partitions)
   }
 
   /** How many records there are. */
@@ -120,15 +121,7 @@ export class RDD<out T> extends PairRddOperations {
 
   /** One record per non-empty partition: its records reduced. @internal */
   reducePartitions(f: TaskFunction): RDD<T> {
-    return this.mapped<T[]>({
-      type: 'fold',
-      zero: emptyReduction(),
-      add: reduceStep(f),
-      finish: reductionValue(),
-    }).mapped({
-      type: 'flatMap',
-      f: identity(),
-    })
+    return this.mapped<T[]>(reduction(f)).mapped({ type: 'flatMap', f: identity() })
   }
 
   /** The records of the partitions asked for, all when null, through a job of that name. @internal */
@@ -140,10 +133,12 @@ export class RDD<out T> extends PairRddOperations {
   }
 }
 
-type Reduction = { value: unknown } | null
-
 const nothing = libraryFunction('null', () => () => null)
-const identity = libraryFunction('identity', () => (record: unknown) => record)
+const identity = libraryFunction(
+  'identity',
+  () => (record: unknown) => record,
+  () => (record) => record,
+)
 const callEach = libraryFunction('callEach', (f: (record: unknown) => void) => (_: null, record: unknown) => {
   f(record)
   return null
@@ -154,19 +149,6 @@ const forEffect = libraryFunction(
     await f(records, partition)
     return []
   },
-)
-const emptyReduction = libraryFunction('emptyReduction', () => (): Reduction => null)
-const reduceStep = libraryFunction(
-  'reduceStep',
-  (f: (a: unknown, b: unknown) => unknown) => (state: Reduction, record: unknown) => {
-    if (state === null) return { value: record }
-    state.value = f(state.value, record)
-    return state
-  },
-)
-const reductionValue = libraryFunction(
-  'reductionValue',
-  () => (state: Reduction) => (state === null ? [] : [state.value]),
 )
 const takeFirst = libraryFunction('take', (n: number) => (records: Iterable<unknown>) => {
   const taken: unknown[] = []

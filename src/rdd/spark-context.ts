@@ -81,8 +81,9 @@ export class SparkContext implements RddContext {
    *
    * ```ts
    * import { StreamingContext } from 'millrace'
-   * const { sparkContext } = new StreamingContext({ appName: 'readme', batchInterval: '1s' })
-   * await sparkContext.textFile('package.json').filter((line) => line.includes('"name"')).first()
+   * const { sparkContext } = new StreamingContext({ appName: 'files', batchInterval: '1s' })
+   * await sparkContext.parallelize(['b', 'a']).saveAsTextFile('words')
+   * await sparkContext.textFile('words').first() // b
    * ```
    */
   textFile(path: string, minPartitions: number = this.defaultMinPartitions): RDD<string> {

@@ -70,22 +70,39 @@ export function userFunction(call: AnyFunction): UserFunction {
   return FunctionScope.name(call)
 }
 
-const library = new Map<string, AnyFunction>()
+/**
+ * A library function as code, for loops that are generated: it gets the code of its arguments, each as a function of the code
+ * of that argument's inputs (a plain value takes none), and then the code of its own inputs. What it gives is an expression.
+ */
+export type InlineCode = (...args: ((...inputs: string[]) => string)[]) => (...inputs: string[]) => string
+
+interface LibraryEntry {
+  readonly factory: AnyFunction
+  readonly inline: InlineCode | null
+  /** What the factory made of no arguments, or of one function: tasks see the same function in every batch. */
+  made: AnyFunction | null
+  readonly madeOf: WeakMap<AnyFunction, AnyFunction>
+}
+
+const library = new Map<string, LibraryEntry>()
 
 /** What stands for a factory's parameter where the function is made: a TaskFunction for a function. */
 type LibraryArgument<T> = T extends AnyFunction ? TaskFunction : T
 
 /**
  * Registers a function of Millrace's own under a stable name: `factory(...args)` makes the function a task calls. An argument
- * that is a TaskFunction reaches the factory as the plain function.
+ * that is a TaskFunction reaches the factory as the plain function. The factory may be asked once for many uses, so what it
+ * makes must not remember anything from one call to the next. `inline` says the same as code, where it is a short expression.
  */
 export function libraryFunction<A extends readonly unknown[]>(
   name: string,
   factory: (...args: A) => AnyFunction,
+  inline: InlineCode | null = null,
 ): (...args: { [I in keyof A]: LibraryArgument<A[I]> }) => LibraryFunction {
   if (library.has(name)) throw new MillraceError('INTERNAL', `Library function ${name} is registered twice.`)
-  library.set(name, factory as AnyFunction)
-  return (...args) => ({ type: 'library', name, args, call: applyLibrary(factory as AnyFunction, args) })
+  const entry: LibraryEntry = { factory: factory as AnyFunction, inline, made: null, madeOf: new WeakMap() }
+  library.set(name, entry)
+  return (...args) => ({ type: 'library', name, args, call: applyLibrary(entry, args) })
 }
 
 /** A task function without its `call`: what crosses a boundary. */
@@ -122,18 +139,36 @@ export function resolveFunction(
   find: (id: string, time: Time | null) => AnyFunction,
 ): TaskFunction {
   if (data.type === 'user') return { ...data, call: find(data.id, data.time) }
-  const factory = library.get(data.name)
-  if (factory === undefined)
+  const entry = library.get(data.name)
+  if (entry === undefined)
     throw new MillraceError('FUNCTION_NOT_FOUND', `This version has no library function ${data.name}.`)
   const args = data.args.map((arg) => (isFunctionData(arg) ? resolveFunction(arg, find) : arg))
-  return { type: 'library', name: data.name, args, call: applyLibrary(factory, args) }
+  return { type: 'library', name: data.name, args, call: applyLibrary(entry, args) }
 }
 
-function applyLibrary(factory: AnyFunction, args: readonly unknown[]): AnyFunction {
-  return factory(...args.map((arg) => (isTaskFunction(arg) ? arg.call : arg)))
+/** How a library function is written as code, or null. */
+export function inlineCode(f: LibraryFunction): InlineCode | null {
+  return library.get(f.name)?.inline ?? null
 }
 
-function isTaskFunction(value: unknown): value is TaskFunction {
+function applyLibrary(entry: LibraryEntry, args: readonly unknown[]): AnyFunction {
+  const values = args.map((arg) => (isTaskFunction(arg) ? arg.call : arg))
+  if (values.length === 0) {
+    entry.made ??= entry.factory() as AnyFunction
+    return entry.made
+  }
+  const [only] = values
+  if (values.length > 1 || typeof only !== 'function') return entry.factory(...values)
+  let made = entry.madeOf.get(only as AnyFunction)
+  if (made === undefined) {
+    made = entry.factory(only) as AnyFunction
+    entry.madeOf.set(only as AnyFunction, made)
+  }
+  return made
+}
+
+/** True for a task function among the arguments of another. */
+export function isTaskFunction(value: unknown): value is TaskFunction {
   return isFunctionData(value) && typeof (value as { call?: unknown }).call === 'function'
 }
 
