@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { transform } from 'esbuild'
@@ -14,6 +14,8 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 // Inside the package, so that the examples import `millrace` as its users do.
 const workshop = join(root, '.cache', 'doc-examples')
+// Where they run: a directory with a package.json, as examples that read a file expect.
+const desk = join(workshop, 'desk')
 
 interface Example {
   readonly place: string
@@ -58,6 +60,8 @@ beforeAll(() => {
     noUnusedLocals: false,
     tsBuildInfoFile: null,
   }
+  mkdirSync(desk, { recursive: true })
+  writeFileSync(join(desk, 'package.json'), '{\n  "name": "example"\n}\n')
   writeFileSync(join(workshop, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, include: ['.'] }))
 })
 
@@ -88,7 +92,7 @@ function isValue(text: string): boolean {
 describe('examples', () => {
   test('there are some', () => expect(examples.length).toBeGreaterThan(10))
 
-  test('all compile', { timeout: 60_000 }, async () => {
+  test('all compile', { timeout: 300_000 }, async () => {
     const result = await run('npx', ['tsc', '-p', workshop], { cwd: root }).catch((error: { stdout: string }) => error)
     const places = new Map(examples.map(({ name, place }) => [name, place]))
     const errors = result.stdout.replaceAll(/\S*?([\w-]+)\.ts\(/g, (_, name: string) => `${places.get(name)} (`)
@@ -102,7 +106,7 @@ describe('examples', () => {
       const file = join(workshop, `${name}.mjs`)
       const { code: javascript } = await transform(withChecks(code), { loader: 'ts', format: 'esm', target: 'es2022' })
       writeFileSync(file, javascript)
-      const output = await run(process.execPath, [file], { cwd: dirname(file), timeout: 20_000 }).catch(
+      const output = await run(process.execPath, [file], { cwd: desk, timeout: 100_000 }).catch(
         (error: Error) => error.message,
       )
       expect(typeof output === 'string' ? output.replaceAll(workshop, relative(root, workshop)) : '').toBe('')
