@@ -373,6 +373,12 @@ export const confKeys = {
     on: 'embedded',
     doc: 'how long a task may run in a thread of local[N] before the thread is ended and the task run again; not set means no limit',
   },
+  'millrace.storage.memory': {
+    kind: 'bytes',
+    default: 1_073_741_824,
+    on: 'embedded',
+    doc: 'what partitions of persisted RDDs may take in memory; beyond it the one used longest ago goes to disk or is computed again',
+  },
   'millrace.executor.memory': {
     kind: 'bytes',
     default: null,

@@ -39,6 +39,7 @@ export function scriptEngine(setup: EngineSetup): Engine {
     restartDelayMs: conf.get('spark.streaming.receiverRestartDelay'),
     memoryBytes: conf.get('millrace.receiver.memory'),
     ratePerSecond: initialRate(conf),
+    storageBytes: conf.get('millrace.storage.memory'),
     shuffleBytes: conf.get('millrace.shuffle.memory'),
     threads,
   })

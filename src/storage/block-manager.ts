@@ -1,6 +1,13 @@
-/** Keeps the blocks of one executor: received input and cached partitions, as values or as bytes. */
+/**
+ * Keeps the blocks of one process: received input, and the partitions of RDDs that are persisted. Partitions share a bound of
+ * memory: beyond it the one used longest ago goes to disk, if its level has disk or nobody could compute it again, else away.
+ * Input is never evicted; it has a bound of its own, before it is stored.
+ */
 import { MillraceError } from '../errors.js'
+import type { StorageLevel } from '../rdd/storage-level.js'
+import { estimateBytes } from './input-memory.js'
 import type { LogPosition } from './log-reader.js'
+import type { SpillDirectory } from './spill-directory.js'
 import type { StoredBytes } from './stored-bytes.js'
 
 /** A block's content: records, or bytes that the stream's receiver reads back. */
@@ -8,7 +15,7 @@ export type KeptContent =
   | { readonly type: 'records'; readonly records: readonly unknown[] }
   | { readonly type: 'bytes'; readonly bytes: Uint8Array }
 
-/** A content that is kept here, or in memory all threads share, or the place in a log where it is. */
+/** A content that is kept here, or in memory all threads share or a file, or the place in a log where it is. */
 export type BlockContent =
   | KeptContent
   /** Where every thread can read it: frames of records, or the receiver's bytes. */
@@ -21,13 +28,36 @@ export type BlockContent =
       readonly format: KeptContent['type']
     }
 
-export class BlockManager {
-  readonly #blocks = new Map<string, BlockContent>()
-  readonly #onDropped: (content: BlockContent) => void
+/** What of a storage level decides about eviction. */
+export type KeepLevel = Pick<StorageLevel, 'useMemory' | 'useDisk'>
 
-  /** `onDropped` gets each content that is removed or replaced. */
-  constructor(onDropped: (content: BlockContent) => void = () => {}) {
-    this.#onDropped = onDropped
+export interface BlockManagerOptions {
+  /** Memory that partitions of persisted RDDs may take, in bytes. */
+  readonly memoryBytes: number
+  readonly spill: SpillDirectory
+  /** Gets each content that is removed or replaced. */
+  readonly onDropped: (content: BlockContent) => void
+}
+
+interface Entry {
+  content: BlockContent
+  /** In memory, and counted. */
+  bytes: number
+  /** The level of a partition; null for input, which is not evicted. */
+  readonly level: KeepLevel | null
+}
+
+export class BlockManager {
+  readonly #options: BlockManagerOptions
+  /** In order of use, the one used longest ago first. */
+  readonly #blocks = new Map<string, Entry>()
+  /** RDDs that nobody can compute again. */
+  readonly #pinned = new Set<number>()
+  readonly #spilling = new Set<Promise<void>>()
+  #memoryUsed = 0
+
+  constructor(options: BlockManagerOptions) {
+    this.#options = options
   }
 
   /** How many blocks are kept. */
@@ -35,38 +65,143 @@ export class BlockManager {
     return this.#blocks.size
   }
 
+  /** Bytes that partitions take in memory. */
+  get memoryUsed(): number {
+    return this.#memoryUsed
+  }
+
+  /** Keeps received input, as it is. */
   put(id: string, content: BlockContent): void {
-    this.remove(id)
-    this.#blocks.set(id, content)
+    this.#set(id, { content, bytes: 0, level: null })
+  }
+
+  /** Keeps a partition of a persisted RDD as its level says; a level without disk may keep nothing when there is no room. */
+  keep(rddId: number, partition: number, content: BlockContent, level: KeepLevel): void {
+    const id = partitionBlockId(rddId, partition)
+    const bytes = bytesInMemory(content)
+    const entry = { content, bytes, level }
+    this.#set(id, entry)
+    if (bytes > 0) this.#makeRoom(rddId)
+    if (bytes > 0 && (!level.useMemory || this.#memoryUsed > this.#options.memoryBytes)) this.#evict(id, entry)
+  }
+
+  /** From now on the partitions of this RDD are never given up: it is about to lose the history it could be computed from. */
+  pin(rddId: number): void {
+    this.#pinned.add(rddId)
   }
 
   /** The block, or null when it is not kept here. */
   get(id: string): BlockContent | null {
-    return this.#blocks.get(id) ?? null
+    const entry = this.#blocks.get(id)
+    if (entry === undefined) return null
+    if (entry.level !== null) {
+      this.#blocks.delete(id)
+      this.#blocks.set(id, entry)
+    }
+    return entry.content
+  }
+
+  /** True if the block is kept here; does not count as a use. */
+  has(id: string): boolean {
+    return this.#blocks.has(id)
   }
 
   /** The block. Throws `BLOCK_NOT_FOUND` when it is not kept here. */
   require(id: string): BlockContent {
-    const content = this.#blocks.get(id)
-    if (content === undefined)
+    const content = this.get(id)
+    if (content === null) {
       throw new MillraceError('BLOCK_NOT_FOUND', `Block ${id} is not kept here.`, { details: { block: id } })
+    }
     return content
   }
 
   remove(id: string): void {
-    const content = this.#blocks.get(id)
-    if (content === undefined) return
+    const entry = this.#blocks.get(id)
+    if (entry === undefined) return
     this.#blocks.delete(id)
-    this.#onDropped(content)
+    this.#memoryUsed -= entry.bytes
+    this.#options.onDropped(entry.content)
   }
 
-  /** Removes every block whose id starts with `prefix`. */
-  removeAll(prefix: string): void {
+  /** Removes the partitions of an RDD. */
+  removeRdd(rddId: number): void {
+    this.#pinned.delete(rddId)
+    const prefix = partitionBlockId(rddId, '')
     for (const id of this.#blocks.keys()) if (id.startsWith(prefix)) this.remove(id)
+  }
+
+  /** Resolves when what is on its way to disk is there. */
+  async settled(): Promise<void> {
+    while (this.#spilling.size > 0) await Promise.all(this.#spilling)
+  }
+
+  #set(id: string, entry: Entry): void {
+    this.remove(id)
+    this.#blocks.set(id, entry)
+    this.#memoryUsed += entry.bytes
+  }
+
+  /** Evicts partitions of other RDDs, the one used longest ago first, until the bound is kept. Spark's rule. */
+  #makeRoom(exceptRdd: number): void {
+    const own = partitionBlockId(exceptRdd, '')
+    for (const [id, entry] of this.#blocks) {
+      if (this.#memoryUsed <= this.#options.memoryBytes) return
+      if (entry.level !== null && entry.bytes > 0 && !id.startsWith(own)) this.#evict(id, entry)
+    }
+  }
+
+  #evict(id: string, entry: Entry): void {
+    if (!entry.level!.useDisk && !this.#pinned.has(rddOf(id))) {
+      this.remove(id)
+      return
+    }
+    // Counted as gone at once: it stays readable until it is on disk, which is soon.
+    this.#memoryUsed -= entry.bytes
+    const { bytes } = entry
+    entry.bytes = 0
+    const spilled = this.#spill(id, entry).catch((error: unknown) => {
+      entry.bytes = bytes
+      if (this.#blocks.get(id) === entry) this.#memoryUsed += bytes
+      process.emitWarning(`Block ${id} stays in memory: ${String(error)}`, 'MillraceWarning')
+    })
+    this.#spilling.add(spilled)
+    void spilled.finally(() => this.#spilling.delete(spilled))
+  }
+
+  async #spill(id: string, entry: Entry): Promise<void> {
+    const { content } = entry
+    if (content.type === 'logged') return
+    const stored = await this.#options.spill.write(content)
+    const format = content.type === 'stored' ? content.format : content.type
+    const spilled: BlockContent = { type: 'stored', format, stored }
+    if (this.#blocks.get(id) !== entry) {
+      this.#options.onDropped(spilled)
+      return
+    }
+    entry.content = spilled
+    this.#options.onDropped(content)
   }
 }
 
-/** The id of a cached partition. */
-export function partitionBlockId(rddId: number, partition: number): string {
+/** The id of a kept partition. */
+export function partitionBlockId(rddId: number, partition: number | ''): string {
   return `rdd-${rddId}-${partition}`
+}
+
+function rddOf(id: string): number {
+  return Number(id.split('-')[1])
+}
+
+function bytesInMemory(content: BlockContent): number {
+  switch (content.type) {
+    case 'records':
+      // Never 0: that would be no content in memory.
+      return 1 + estimateBytes(content.records)
+    case 'bytes':
+      return 1 + content.bytes.byteLength
+    case 'stored':
+      return content.stored.type === 'shared' ? 1 + content.stored.memory.byteLength : 0
+    case 'logged':
+      return 0
+  }
 }

@@ -1,5 +1,6 @@
 /** Cuts a job into stages at its shuffles and runs them in order: first the map sides beneath, then the partitions asked for. */
 
+import { MillraceError } from '../../errors.js'
 import { countRecords } from '../../rdd/count-records.js'
 import type { JobDescription, JobRunner } from '../../rdd/job-runner.js'
 import { type Lineage, type PartitionedLineage, parentsOf } from '../../rdd/lineage.js'
@@ -12,6 +13,8 @@ export interface TaskScheduler {
   runStage(tasks: readonly Task[], job: JobDescription): Promise<unknown[][]>
   /** True if every partition of this RDD is kept by some executor. */
   hasCached(lineage: Lineage): boolean
+  /** Keeps the partitions of this RDD, come what may, until they are forgotten. */
+  pin(rddId: number): void
   forgetShuffle(shuffleId: number): void
   forgetCached(rddId: number): void
 }
@@ -31,28 +34,25 @@ export class DagScheduler implements JobRunner {
   }
 
   async collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]> {
-    await this.#prepare(lineage, job)
     const wanted = partitions ?? Array.from({ length: lineage.partitions }, (_, partition) => partition)
-    return this.#tasks.runStage(
-      wanted.map((partition) => ({ type: 'result', lineage, partition })),
-      job,
-    )
+    const tasks = wanted.map((partition) => ({ type: 'result' as const, lineage, partition }))
+    return this.#runStage(lineage, tasks, job)
   }
 
   async checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage> {
     const { id, partitions, partitioner } = lineage
     if (directory !== null) {
-      await this.#prepare(lineage, job)
       const tasks = Array.from({ length: partitions }, (_, partition) => ({
         type: 'save' as const,
         lineage,
         partition,
         directory,
       }))
-      await this.#tasks.runStage(tasks, job)
+      await this.#runStage(lineage, tasks, job)
       return { type: 'checkpointed', id, partitions, partitioner, storageLevel: null, directory, rddId: id }
     }
     lineage.storageLevel ??= StorageLevel.MEMORY_ONLY
+    this.#tasks.pin(id)
     // Counting touches every partition, which keeps it, and brings next to nothing back.
     if (!this.#tasks.hasCached(lineage)) await this.collect(countRecords(lineage), null, job)
     return { type: 'checkpointed', id, partitions, partitioner, storageLevel: null, directory, rddId: id }
@@ -62,20 +62,28 @@ export class DagScheduler implements JobRunner {
     this.#tasks.forgetCached(rddId)
   }
 
-  /** Runs the map side of every shuffle beneath, deepest first. */
-  async #prepare(lineage: Lineage, job: JobDescription): Promise<void> {
-    for (const shuffle of this.#shufflesBeneath(lineage)) await this.#ensureMapSide(shuffle, job)
+  /** Runs the tasks of a stage after the map side of every shuffle beneath. */
+  async #runStage(top: Lineage, tasks: readonly Task[], job: JobDescription): Promise<unknown[][]> {
+    for (let attempt = 1; ; attempt++) {
+      // Partitions that were kept may be evicted any time: then what lies behind them is needed after all.
+      for (const shuffle of this.#shufflesBeneath(top, attempt > 1)) await this.#ensureMapSide(shuffle, job)
+      try {
+        return await this.#tasks.runStage(tasks, job)
+      } catch (error) {
+        if (attempt === stageAttemptsMax || !isMissingShuffle(error)) throw error
+      }
+    }
   }
 
-  /** The nearest shuffles, not looking behind partitions that are kept. */
-  #shufflesBeneath(lineage: Lineage): PartitionedLineage[] {
+  /** The nearest shuffles, not looking behind partitions that are kept unless `all` are asked for. */
+  #shufflesBeneath(lineage: Lineage, all: boolean): PartitionedLineage[] {
     const found: PartitionedLineage[] = []
     const seen = new Set<Lineage>()
     const waiting = [lineage]
     for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
       if (seen.has(node)) continue
       seen.add(node)
-      if (node.storageLevel !== null && this.#tasks.hasCached(node)) continue
+      if (!all && node.storageLevel !== null && this.#tasks.hasCached(node)) continue
       if (node.type === 'partitioned') found.push(node)
       else waiting.push(...parentsOf(node))
     }
@@ -95,14 +103,13 @@ export class DagScheduler implements JobRunner {
   }
 
   async #runMapSide(shuffle: PartitionedLineage, job: JobDescription): Promise<void> {
-    await this.#prepare(shuffle.parent, job)
     const placed = await this.#withBounds(shuffle, job)
     const tasks = Array.from({ length: shuffle.parent.partitions }, (_, partition) => ({
       type: 'shuffleMap' as const,
       shuffle: placed,
       partition,
     }))
-    await this.#tasks.runStage(tasks, job)
+    await this.#runStage(shuffle.parent, tasks, job)
   }
 
   /** The shuffle itself, or with its range bounds filled in from a sample taken now. */
@@ -112,4 +119,15 @@ export class DagScheduler implements JobRunner {
     const sample = (await this.collect(partitioner.sampled, null, job)).flat()
     return { ...shuffle, partitioner: partitioner.bounded(sample) }
   }
+}
+
+/** How often a stage is tried again because partitions it relied on are gone. */
+const stageAttemptsMax = 4
+
+/** True if a task wanted the output of a shuffle that has not been run. */
+function isMissingShuffle(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (MillraceError.is(cause, 'BLOCK_NOT_FOUND')) return cause.details.shuffle !== undefined
+  }
+  return false
 }

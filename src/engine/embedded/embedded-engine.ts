@@ -4,14 +4,14 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { JobRunner } from '../../rdd/job-runner.js'
 import type { Receiver } from '../../receiver/receiver.js'
-import { BlockManager } from '../../storage/block-manager.js'
+import { type BlockContent, BlockManager } from '../../storage/block-manager.js'
 import type { Journal } from '../../storage/journal.js'
 import { SharedPool } from '../../storage/shared-bytes.js'
+import { SpillDirectory } from '../../storage/spill-directory.js'
 import { removeStored, type StoredBytes } from '../../storage/stored-bytes.js'
 import type { Clock } from '../../time.js'
 import type { BatchClock, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
@@ -39,6 +39,8 @@ export interface EmbeddedEngineOptions {
   /** Bytes of received input that may wait to be processed. */
   readonly memoryBytes: number
   readonly ratePerSecond: number | null
+  /** Memory that partitions of persisted RDDs may take, in bytes. */
+  readonly storageBytes: number
   /** Output of map tasks that may lie in memory, in bytes. */
   readonly shuffleBytes: number
   /** The threads of `local[N]`, or null for `local`. */
@@ -65,16 +67,22 @@ export class EmbeddedEngine implements Engine {
   readonly #tracker: ReceiverTracker
   /** The driver's own: all there is on `local`, on `local[N]` for what only the driver can run. */
   readonly #executor: Executor
-  readonly #spillDirectory: string
+  readonly #spill: SpillDirectory
+  readonly #blocks: BlockManager
   readonly #threads: { close(): Promise<void> }[] = []
 
   constructor(options: EmbeddedEngineOptions) {
     const { clock, receivers, threads, parallelism } = options
     this.clock = new TimerClock(clock)
     const spillDirectory = join(tmpdir(), `millrace-${process.pid}-${randomUUID().slice(0, 8)}`)
-    this.#spillDirectory = spillDirectory
+    const spill = new SpillDirectory(spillDirectory)
+    this.#spill = spill
+    const { storageBytes } = options
     if (threads === null) {
-      const blocks = new BlockManager()
+      const onDropped = (content: BlockContent): void => {
+        if (content.type === 'stored') removeStored(content.stored)
+      }
+      const blocks = new BlockManager({ memoryBytes: storageBytes, spill, onDropped })
       const mapOutputs = new MapOutputs(options.shuffleBytes, removeStored)
       this.#executor = new Executor({ id: driverThread, blocks, receivers, mapOutputs, spillDirectory })
       this.#tracker = new ReceiverTracker({ ...options, blocks, threads: null, prepare: async () => {} })
@@ -94,9 +102,10 @@ export class EmbeddedEngine implements Engine {
       const own = (stored: StoredBytes, thread: number): void => memory.own(stored, thread)
       const pool = new ThreadPool({ threads: count, start, shape, nextId })
       const hosts = new ReceiverThreads({ threadsMax: count, start, shape, nextId, own })
-      const blocks = new BlockManager((content) => {
+      const onDropped = (content: BlockContent): void => {
         if (content.type === 'stored') discard(memory, content.stored)
-      })
+      }
+      const blocks = new BlockManager({ memoryBytes: storageBytes, spill, onDropped })
       const mapOutputs = new MapOutputs(options.shuffleBytes, (stored) => discard(memory, stored))
       const driver = new Executor({ id: driverThread, blocks, receivers, mapOutputs, spillDirectory })
       const parts = { pool, driver, blocks, mapOutputs, memory, shared, threads: count }
@@ -107,6 +116,7 @@ export class EmbeddedEngine implements Engine {
       this.#threads.push(hosts, pool)
     }
     this.receivers = this.#tracker
+    this.#blocks = this.#executor.blocks
   }
 
   useJournal(journal: Journal): void {
@@ -116,6 +126,7 @@ export class EmbeddedEngine implements Engine {
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((threads) => threads.close()))
     await this.#executor.close()
-    await rm(this.#spillDirectory, { recursive: true, force: true })
+    await this.#blocks.settled()
+    await this.#spill.remove()
   }
 }

@@ -90,7 +90,7 @@ export class Executor implements TaskInputs {
   /** True if every partition of the RDD is kept here. */
   hasCached(lineage: Lineage): boolean {
     for (let partition = 0; partition < lineage.partitions; partition++) {
-      if (this.blocks.get(partitionBlockId(lineage.id, partition)) === null) return false
+      if (!this.blocks.has(partitionBlockId(lineage.id, partition))) return false
     }
     return true
   }
@@ -132,7 +132,7 @@ export class Executor implements TaskInputs {
   }
 
   cache(lineage: Lineage, partition: number, records: readonly unknown[]): void {
-    this.blocks.put(partitionBlockId(lineage.id, partition), { type: 'records', records })
+    this.blocks.keep(lineage.id, partition, { type: 'records', records }, lineage.storageLevel!)
   }
 
   async readCheckpoint(lineage: CheckpointedLineage, partition: number): Promise<Chunks> {

@@ -1,6 +1,5 @@
 /** The task scheduler of master `local`: one executor in the caller's thread, its tasks one after another. */
 import type { Lineage } from '../../rdd/lineage.js'
-import { partitionBlockId } from '../../storage/block-manager.js'
 import type { TaskScheduler } from './dag-scheduler.js'
 import type { Executor, Task } from './executor.js'
 
@@ -21,11 +20,15 @@ export class LocalTaskScheduler implements TaskScheduler {
     return this.#executor.hasCached(lineage)
   }
 
+  pin(rddId: number): void {
+    this.#executor.blocks.pin(rddId)
+  }
+
   forgetShuffle(shuffleId: number): void {
     this.#executor.forgetShuffle(shuffleId)
   }
 
   forgetCached(rddId: number): void {
-    this.#executor.blocks.removeAll(partitionBlockId(rddId, 0).slice(0, -1))
+    this.#executor.blocks.removeRdd(rddId)
   }
 }

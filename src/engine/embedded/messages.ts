@@ -1,6 +1,6 @@
 /** What the driver and its executor threads say to each other: plain data, one union a direction. */
 import type { ErrorData } from '../../errors.js'
-import type { BlockContent } from '../../storage/block-manager.js'
+import type { BlockContent, KeepLevel } from '../../storage/block-manager.js'
 import type { StoredBytes } from '../../storage/stored-bytes.js'
 import type { Time } from '../../time.js'
 import type { StageData } from './stage-data.js'
@@ -64,6 +64,7 @@ export interface KeptPartition {
   readonly rddId: number
   readonly partition: number
   readonly stored: StoredBytes
+  readonly level: KeepLevel
 }
 
 /** What a task did, for listeners and the page. */

@@ -125,7 +125,8 @@ class AttachedInputs implements TaskInputs {
 
   cache(lineage: Lineage, partition: number, records: readonly unknown[]): void {
     const stored = { type: 'shared' as const, ...this.#options.pool.write(framesOf(records)) }
-    this.kept.push({ rddId: lineage.id, partition, stored })
+    const { useMemory, useDisk } = lineage.storageLevel!
+    this.kept.push({ rddId: lineage.id, partition, stored, level: { useMemory, useDisk } })
   }
 
   /** Every source of a stage is a leaf of this type; see `stageToData`. */

@@ -5,7 +5,7 @@
 import { unlink } from 'node:fs/promises'
 import { MillraceError } from '../../errors.js'
 import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
-import { type BlockManager, partitionBlockId } from '../../storage/block-manager.js'
+import type { BlockManager } from '../../storage/block-manager.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import type { SharedPool } from '../../storage/shared-bytes.js'
 import type { StoredBytes } from '../../storage/stored-bytes.js'
@@ -136,13 +136,16 @@ export class ThreadTaskScheduler implements TaskScheduler {
     return this.#options.driver.hasCached(lineage)
   }
 
+  pin(rddId: number): void {
+    this.#options.blocks.pin(rddId)
+  }
+
   forgetShuffle(shuffleId: number): void {
     this.#options.mapOutputs.forget(shuffleId)
   }
 
   forgetCached(rddId: number): void {
-    const { blocks } = this.#options
-    blocks.removeAll(partitionBlockId(rddId, 0).slice(0, -1))
+    this.#options.blocks.removeRdd(rddId)
   }
 
   async #runInDriver(tasks: readonly Task[]): Promise<unknown[][]> {
@@ -206,9 +209,9 @@ export class ThreadTaskScheduler implements TaskScheduler {
   #done(thread: ExecutorThread, { taskId, output, kept }: Extract<FromThread, { type: 'taskDone' }>): void {
     const attempt = this.#finish(thread, taskId)
     const { blocks, mapOutputs, memory } = this.#options
-    for (const { rddId, partition, stored } of kept) {
+    for (const { rddId, partition, stored, level } of kept) {
       memory.own(stored, thread.id)
-      blocks.put(partitionBlockId(rddId, partition), { type: 'stored', format: 'records', stored })
+      blocks.keep(rddId, partition, { type: 'stored', format: 'records', stored }, level)
     }
     if (output.type === 'shuffle') for (const { stored } of output.parts) memory.own(stored, thread.id)
     if (attempt !== null) {
