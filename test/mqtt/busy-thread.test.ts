@@ -10,7 +10,7 @@ afterEach(async () => {
 })
 
 test('a batch of a million records that takes seconds stops neither the keepalive nor the messages', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   broker = await Mosquitto.start()
   const ssc = new StreamingContext({ appName: 'busy', batchInterval: '500ms' })

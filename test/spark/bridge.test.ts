@@ -24,7 +24,7 @@ for (const version of [NEWEST, OLDEST]) {
     let spark: SparkDriver
     beforeAll(async () => {
       spark = await openSpark({ version })
-    }, 120_000)
+    }, 600_000)
     afterAll(() => spark.stop())
 
     it('opens a context of that Spark', () => {

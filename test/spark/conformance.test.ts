@@ -22,7 +22,7 @@ describe('Spark conformance on Spark, master local-cluster[2,1,1024]', () => {
     await job.ssc.awaitTermination().catch((error) => {
       failure = error
     })
-  }, 240_000)
+  }, 900_000)
   afterAll(removeDirectories)
 
   it('runs every batch', () => {
