@@ -70,6 +70,8 @@ function explain(error: unknown): string {
   return lines.join('\n')
 }
 
+// The user's line may lie below many of ours.
+Error.stackTraceLimit = 50
 // Who reads no further, as `head` does, wants no more: end as other programs do, without a word.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 

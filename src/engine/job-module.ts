@@ -45,12 +45,15 @@ export async function importBundle(bundle: JobBundle): Promise<Record<string, un
   }
 }
 
-const ourFiles = fileURLToPath(new URL('..', import.meta.url))
+// Ours as they run, and as their source maps show them.
+const ourFiles = ['dist', 'src'].map((directory) => fileURLToPath(new URL(`../../${directory}/`, import.meta.url)))
 
 /** The lines of the stack that are the user's, the nearest first: neither Node's, nor a package's, nor ours. */
 export function userFrames(error: Error): string[] {
   const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at .*:\d+:\d+\)?$/.test(line))
-  return frames.filter((line) => !/node:|\/node_modules\//.test(line) && !line.includes(ourFiles)).slice(0, 5)
+  return frames
+    .filter((line) => !/node:|\/node_modules\//.test(line) && !ourFiles.some((ours) => line.includes(ours)))
+    .slice(0, 5)
 }
 
 function describe(value: unknown): string {

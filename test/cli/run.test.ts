@@ -226,6 +226,29 @@ describe('a job file that is wrong', () => {
     expect(stderr).toContain('defineJobs')
   })
 
+  it.each([
+    ['http://me:hunter2@127.0.0.1', 'a', '{}', 'MQTT_INVALID_URL'],
+    ['mqtt://127.0.0.1', 'a/#/b', '{}', 'MQTT_INVALID_TOPIC_FILTER'],
+    ['mqtt://127.0.0.1', 'a', '{ clean: false }', 'MQTT_CLIENT_ID_REQUIRED'],
+  ])(
+    'gives a receiver the broker %s, the topic %s, the options %s: the line is shown',
+    async (url, topic, options, code) => {
+      const text = `import { defineJob, MqttStringReceiver } from 'millrace'
+export default defineJob({ name: 'x', batchInterval: '1s' }, (ssc) => {
+  ssc.receiverStream(new MqttStringReceiver('${url}', '${topic}', ${options})).print()
+})
+`
+      const cwd = files({ 'job.ts': text })
+      const { status, stderr } = await cli(['run', 'job.ts'], { cwd })
+      expect(status).toBe(1)
+      const [first, ...frames] = stderr.trimEnd().split('\n')
+      expect(first).toContain(`millrace: ${code}: `)
+      expect(frames.join()).toContain(`${join(cwd, 'job.ts')}:3:22`)
+      expect(frames.filter((frame) => !frame.includes(cwd))).toEqual([])
+      expect(stderr).not.toContain('hunter2')
+    },
+  )
+
   it('makes a mistake while the graph is built: the line is shown', async () => {
     const text = `import { defineJob } from 'millrace'
 export default defineJob({ name: 'x', batchInterval: '1s' }, (ssc) => {
