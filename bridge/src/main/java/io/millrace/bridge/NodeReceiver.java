@@ -76,21 +76,29 @@ final class NodeReceiver extends Receiver<byte[]> {
         rates.setDaemon(true);
         rates.start();
         for (Frame frame = started.link.read(); frame != null; frame = started.link.read()) handle(started, frame);
-        if (!closing) restart("The Node process of receiver " + index + " ended" + exitCode(started) + ".");
+        if (!closing) restart(ended(exitCode(started)));
       } catch (IOException | RuntimeException failure) {
         NodeProcess failed = process;
+        // A write to a process that is gone fails before its end is seen: what happened is the end, not the failed write.
+        Integer code = failed == null ? null : exitCode(failed);
         if (failed != null) failed.kill();
-        if (!closing) restart("The Node process of receiver " + index + " failed: " + failure.getMessage(), failure);
+        if (closing) return;
+        if (code != null) restart(ended(code), failure);
+        else restart("The Node process of receiver " + index + " failed: " + failure.getMessage(), failure);
       }
     }
 
-    private String exitCode(NodeProcess ended) {
+    private String ended(Integer code) {
+      return "The Node process of receiver " + index + " ended" + (code == null ? "" : " with exit code " + code) + ".";
+    }
+
+    /** The exit code of a process that is ending, or null when it still runs after a second. */
+    private Integer exitCode(NodeProcess ending) {
       try {
-        Integer code = ended.waitFor(1000);
-        return code == null ? "" : " with exit code " + code;
+        return ending.waitFor(1000);
       } catch (InterruptedException interrupted) {
         Thread.currentThread().interrupt();
-        return "";
+        return null;
       }
     }
 
