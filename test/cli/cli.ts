@@ -37,10 +37,13 @@ export function cliInto(reader: string, args: readonly string[], options: CliOpt
   return new RunningCli('bash', ['-c', `${command} | ${reader}; exit "\${PIPESTATUS[0]}"`], options).ended
 }
 
-/** The same in a terminal of 100 columns: standard output and standard error are its screen, what is typed is standard input. */
+/**
+ * The same in a terminal of 100 columns: standard output and standard error are its screen, what is typed is standard input.
+ * `exec`, because Ctrl-C also goes to a shell that waits there, and some shells then end with 130 whatever the command says.
+ */
 export function startCliInTerminal(args: readonly string[], options: CliOptions = {}): RunningCli {
   const command = [process.execPath, main, ...args].map((part) => `'${part}'`).join(' ')
-  return new RunningCli('script', ['-qefc', `stty cols 100; ${command}`, '/dev/null'], options)
+  return new RunningCli('script', ['-qefc', `stty cols 100; exec ${command}`, '/dev/null'], options)
 }
 
 export class RunningCli {
