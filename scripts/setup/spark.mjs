@@ -1,4 +1,4 @@
-/** Spark as the tests run it: Millrace's jar, built with Maven, and the jars of every Spark tested, from Maven Central. */
+/** Spark as the tests run it: Millrace's jar, built with Maven, and the jars of the Sparks tested, from Maven Central. */
 export default function spark({ run, find, say }) {
   for (const [program, packages] of [
     ['java', 'openjdk-17-jdk-headless'],

@@ -1,9 +1,9 @@
-/** The Java side alone: one jar on the oldest and the newest Spark, tasks, shuffles, failures and ends. */
+/** The Java side alone: one jar on every Spark (the oldest and the newest without a budget), tasks, shuffles, failures and ends. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { NodePartitionValue } from '../../src/engine/spark/protocol.js'
 import { MillraceError } from '../../src/errors.js'
 import { childrenOf, eventually, isAlive } from './processes.js'
-import { NEWEST, OLDEST, openSpark, removeDirectories, type SparkDriver, temporaryDirectory } from './spark-driver.js'
+import { openSpark, removeDirectories, type SparkDriver, temporaryDirectory, versions } from './spark-driver.js'
 
 afterAll(removeDirectories)
 
@@ -19,7 +19,7 @@ const wordsByLength = stage(`
     return Buffer.concat([head, Buffer.from(word)])
   })`)
 
-for (const version of [NEWEST, OLDEST]) {
+for (const version of versions) {
   describe(`The bridge jar on Spark ${version}`, { timeout: 600_000 }, () => {
     let spark: SparkDriver
     beforeAll(async () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BatchAnnouncement, BridgeConnection } from '../../src/engine/spark/bridge-connection.js'
 import type { Operation, SparkEvent, Value } from '../../src/engine/spark/protocol.js'
-import { installSpark } from '../../src/engine/spark/spark-install.js'
+import { installSpark, testedSparkVersions } from '../../src/engine/spark/spark-install.js'
 import { startSparkJvm } from '../../src/engine/spark/spark-jvm.js'
 import { writeScriptWorker } from './fixtures/script-worker.js'
 
@@ -45,8 +45,11 @@ export interface SparkDriverOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-export const NEWEST = '4.1.0'
-export const OLDEST = '3.5.6'
+export const OLDEST: string = testedSparkVersions[0]!
+export const NEWEST: string = testedSparkVersions.at(-1)!
+/** The Spark versions this run tests: the newest and the oldest, with a budget all of them. */
+export const versions: readonly string[] =
+  Number(process.env.MILLRACE_BUDGET ?? 1) > 1 ? testedSparkVersions : [NEWEST, OLDEST]
 
 /** A directory of this test's own, removed by `removeDirectories`. */
 const directories: string[] = []

@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import { MillraceError } from '../../errors.js'
 
 /** The newest Spark this release was tested with; what `millrace doctor --install-spark` installs. */
-export const SPARK_VERSION_DEFAULT = '4.1.0'
+export const SPARK_VERSION_DEFAULT = '4.2.0'
 
-/** The Spark versions the tests run on. */
-export const testedSparkVersions: readonly string[] = ['3.5.6', '4.0.1', SPARK_VERSION_DEFAULT]
+/** The Spark versions the tests run on, the oldest first: one release of each line. */
+export const testedSparkVersions: readonly string[] = ['3.5.6', '4.0.1', '4.1.0', SPARK_VERSION_DEFAULT]
 
 /**
  * Puts the jars of Spark `version` (core and streaming with all they need, about 200 MB) into `<cache>/spark-<version>/jars` and
