@@ -1,8 +1,9 @@
 /** What the configuration says about crashes, failing batches and too much input, read into the parts that deal with them. */
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Conf } from './conf.js'
 import type { Engine } from './engine/engine.js'
-import { MillraceError } from './errors.js'
+import { MillraceError, toError } from './errors.js'
 import { BackPressure } from './scheduler/back-pressure.js'
 import { Checkpoint } from './scheduler/checkpoint.js'
 import { DeadLetters } from './scheduler/dead-letters.js'
@@ -20,6 +21,8 @@ export async function openCheckpoint(
   engine: Engine,
   job: {
     readonly directory: string | null
+    /** Begin with a new directory when this one cannot be read. */
+    readonly createOnError: boolean
     readonly name: string
     readonly batchMs: number
     readonly onError: (message: string, error: Error) => void
@@ -33,12 +36,21 @@ export async function openCheckpoint(
     )
   }
   if (engine.useJournal === undefined) return null
-  const checkpoint = await Checkpoint.open({
+  const options = {
     directory: job.directory,
     sync: syncMode(conf.get('millrace.log.sync')),
     job: job.name,
     batchMs: job.batchMs,
     onError: job.onError,
+  }
+  const checkpoint = await Checkpoint.open(options).catch(async (thrown) => {
+    const error = toError(thrown)
+    // What another process uses is not unreadable.
+    if (!job.createOnError || MillraceError.is(error, 'DIRECTORY_IN_USE')) throw error
+    const aside = `${options.directory}.unreadable-${Date.now()}`
+    await rename(options.directory, aside)
+    job.onError(`The checkpoint cannot be read and is now ${aside}; beginning anew`, error)
+    return Checkpoint.open(options)
   })
   engine.useJournal(checkpoint.journal)
   return checkpoint

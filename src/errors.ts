@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'GRAPH_MISMATCH'
   | 'FUNCTION_NOT_FOUND'
   | 'EMPTY_COLLECTION'
+  | 'JOB_CANCELLED'
   | 'TASK_FAILED'
   | 'TASK_TIMEOUT'
   | 'EXECUTOR_LOST'

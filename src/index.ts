@@ -1,6 +1,13 @@
 /** Millrace's public names, one by one. What is not here can change without notice. */
 
 export { Conf } from './conf.js'
+export type {
+  CheckpointOptions,
+  StopOptions,
+  StopResult,
+  StreamingContextOptions,
+  StreamingContextState,
+} from './context-options.js'
 export type { DStream } from './dstream/dstream.js'
 export { State } from './dstream/state.js'
 export type { InitialState, MapWithStateDStream } from './dstream/state-operations.js'
@@ -36,8 +43,11 @@ export { MqttStringReceiver } from './mqtt/mqtt-string-receiver.js'
 export { Accumulator, CollectionAccumulator, NumberAccumulator } from './rdd/accumulator.js'
 export type { Broadcast } from './rdd/broadcast.js'
 export type { Partitioning } from './rdd/combination.js'
+export type { FutureAction } from './rdd/future-action.js'
+export type { RddDependency } from './rdd/lineage-handle.js'
 export type { Histogram } from './rdd/numeric-operations.js'
 export type { Item, Pair } from './rdd/pair.js'
+export type { BoundedNumber, PartialResult } from './rdd/partial-result.js'
 export { type CustomPartitioner, HashPartitioner, type Partitioner, RangePartitioner } from './rdd/partitioner.js'
 export type { RDD } from './rdd/rdd.js'
 export type { SaveOptions } from './rdd/saving-operations.js'
@@ -53,5 +63,5 @@ export type {
   StreamInputInfo,
   StreamingListener,
 } from './scheduler/streaming-listener.js'
-export { type StopResult, StreamingContext, type StreamingContextOptions } from './streaming-context.js'
+export { StreamingContext } from './streaming-context.js'
 export { type Clock, type Duration, milliseconds, minutes, seconds, Time } from './time.js'

@@ -1,9 +1,10 @@
 /** Runs a job that a module describes. */
 import { pathToFileURL } from 'node:url'
 import { Conf, type ConfLayer, codeSource } from './conf.js'
+import type { StreamingContextParts } from './context-options.js'
 import { describeGraph } from './engine/graph-functions.js'
 import type { Job } from './job.js'
-import { StreamingContext, type StreamingContextParts } from './streaming-context.js'
+import { StreamingContext } from './streaming-context.js'
 import { moduleSource } from './worker-graph.js'
 
 export interface RunOptions {

@@ -1,5 +1,6 @@
 /** Runs a job on Apache Spark from this process: the driver is here, everything else in Spark. */
 import { Conf, type ConfLayer } from './conf.js'
+import type { StreamingContextParts } from './context-options.js'
 import { graphShape } from './engine/graph-functions.js'
 import type { JobBundle } from './engine/job-bundle.js'
 import { bundleForSpark } from './engine/spark/spark-bundle.js'
@@ -7,7 +8,7 @@ import { SparkEngine } from './engine/spark/spark-engine.js'
 import { SparkSession } from './engine/spark/spark-session.js'
 import { MillraceError } from './errors.js'
 import type { Job } from './job.js'
-import { StreamingContext, type StreamingContextParts } from './streaming-context.js'
+import { StreamingContext } from './streaming-context.js'
 
 export interface SparkRunOptions {
   /** `spark://host:port`, `local-cluster[2,1,1024]`, `yarn`, `k8s://…`, or `spark-local[2]` for Spark's own local mode. */

@@ -1,14 +1,22 @@
 /** StreamingContext: where a job describes its streams, and the switch that starts and stops them. */
-import { Conf, type ConfLayer } from './conf.js'
+import { Conf } from './conf.js'
 import { ambientLayers } from './conf-sources.js'
+import type {
+  CheckpointOptions,
+  StopOptions,
+  StopResult,
+  StreamingContextOptions,
+  StreamingContextParts,
+  StreamingContextState,
+} from './context-options.js'
 import { DStreamGraph } from './dstream/dstream-graph.js'
 import { backPressure, deadLetters, failurePolicy, gracefulStopMs, openCheckpoint } from './durability.js'
-import type { GraphSource } from './engine/embedded/messages.js'
 import type { Engine } from './engine/engine.js'
 import { graphShape } from './engine/graph-functions.js'
-import { type EngineSetup, scriptEngine } from './engines.js'
+import { scriptEngine } from './engines.js'
 import { MillraceError, toError } from './errors.js'
 import { Log } from './log.js'
+import { becomeActive, ceaseActive, noteMade, ProcessContexts } from './process-contexts.js'
 import { SparkContext } from './rdd/spark-context.js'
 import type { Receiver } from './receiver/receiver.js'
 import type { Checkpoint } from './scheduler/checkpoint.js'
@@ -18,56 +26,7 @@ import { ReceiverStates } from './scheduler/receiver-states.js'
 import { stopInOrder } from './scheduler/stop-sequence.js'
 import { type BatchInfo, ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
 import { localAccess } from './storage/local-access.js'
-import { StreamInputs } from './stream-inputs.js'
-import { type Clock, type Duration, systemClock, type Time, toMilliseconds } from './time.js'
-
-export interface StreamingContextOptions {
-  /** The name of the job, in logs and on the page. */
-  readonly appName: string
-  /** How long one batch is: milliseconds, or text such as `'1s'`. */
-  readonly batchInterval: Duration
-  /** Where the job runs. A script can use `local`; other masters need a job module (see `defineJob`). @default 'local' */
-  readonly master?: string
-  /** Spark's configuration keys and Millrace's own; stronger than a configuration file and the environment. */
-  readonly conf?: Conf | Readonly<Record<string, unknown>>
-}
-
-/** Whatever a context takes from outside that is not an option of its user's. @internal */
-export interface StreamingContextParts {
-  readonly engine?: (setup: EngineSetup) => Engine
-  readonly clock?: Clock
-  readonly log?: Log
-  /** Settings from around the process, strongest first. @default those of the command line, the file and the environment */
-  readonly ambient?: readonly ConfLayer[]
-  /** Where other threads and processes find the graph this context is being given. */
-  readonly source?: GraphSource
-}
-
-export type StreamingContextState = 'INITIALIZED' | 'ACTIVE' | 'STOPPED'
-
-/** What a stop did. */
-export interface StopResult {
-  /** True if every batch that had received data was processed. */
-  readonly graceful: boolean
-  /** True if a graceful stop reached its deadline (`spark.streaming.gracefulStopTimeout`) before everything was processed. */
-  readonly timedOut: boolean
-  /** Batches completed during the life of the context. */
-  readonly completedBatches: number
-  /** Batches left out because they failed, under the policy `skip`. */
-  readonly skippedBatches: number
-  /** Batches that were begun, or waited, and are not completed. With a checkpoint they run at the next start. */
-  readonly unfinishedBatches: number
-  /** True if something received has not been processed. With a checkpoint it is at the next start; without one it is gone. */
-  readonly hasUnprocessedInput: boolean
-}
-
-let active: StreamingContext | null = null
-let last: StreamingContext | null = null
-
-/** The context this process made last, whatever its state; null for none. @internal */
-export function lastContext(): StreamingContext | null {
-  return last
-}
+import { type Duration, systemClock, type Time, toMilliseconds } from './time.js'
 
 /**
  * The entry to streams: make one, describe streams on it, start it.
@@ -81,7 +40,7 @@ export function lastContext(): StreamingContext | null {
  * await ssc.stop({ graceful: true })
  * ```
  */
-export class StreamingContext extends StreamInputs {
+export class StreamingContext extends ProcessContexts {
   readonly sparkContext: SparkContext
   readonly conf: Conf
   readonly batchInterval: number
@@ -96,10 +55,14 @@ export class StreamingContext extends StreamInputs {
   #state: StreamingContextState = 'INITIALIZED'
   #checkpointDirectory: string | null
   #checkpoint: Checkpoint | null = null
+  #createOnError = false
   #completedBatches = 0
   #skippedBatches = 0
   #error: Error | null = null
   #stopping: Promise<StopResult> | null = null
+  #closing: Promise<void> | null = null
+  /** The properties its jobs have: those of the program when it started. */
+  #properties: ReadonlyMap<string, string> = new Map()
   readonly #terminated: Promise<void>
   #terminate: () => void = () => {}
 
@@ -121,7 +84,7 @@ export class StreamingContext extends StreamInputs {
     }
     this.conf = Conf.from(options.conf ?? {}, code, ...(parts.ambient ?? ambientLayers()))
     this.#checkpointDirectory = this.conf.get('spark.streaming.checkpoint.directory')
-    last = this
+    noteMade(this)
     this.#log = (parts.log ?? Log.fromEnvironment()).with({ app: options.appName })
     this.#engine = (parts.engine ?? scriptEngine)({
       master: this.conf.get('spark.master'),
@@ -133,7 +96,17 @@ export class StreamingContext extends StreamInputs {
       source: parts.source ?? null,
       shape: () => graphShape(this.graph),
     })
-    this.sparkContext = new SparkContext(options.appName, this.#engine.runner, localAccess)
+    this.sparkContext = new SparkContext(options.appName, {
+      runner: this.#engine.runner,
+      outside: localAccess,
+      settings: {
+        takeScaleUp: Math.max(2, this.conf.get('spark.rdd.limit.scaleUpFactor')),
+        validatesOutput: this.conf.get('spark.hadoop.validateOutputSpecs'),
+      },
+      stop: async () => {
+        await this.stop({ stopSparkContext: true })
+      },
+    })
     this.graph = new DStreamGraph(this.sparkContext, this.batchInterval)
     this.#terminated = new Promise((resolve) => {
       this.#terminate = resolve
@@ -142,8 +115,8 @@ export class StreamingContext extends StreamInputs {
       now: () => this.#engine.clock.now(),
       bus: this.#bus,
       concurrentJobs: this.conf.get('spark.streaming.concurrentJobs'),
-      describe: (job) =>
-        this.sparkContext.setJob(job === null ? null : { batchTime: job.time, outputId: job.outputId, name: job.name }),
+      within: ({ time, outputId, name }, run) =>
+        this.sparkContext.jobs.inBatch({ batchTime: time, outputId, name }, this.#properties, run),
       onCompleted: async (time) => {
         this.#completedBatches++
         await this.#generator.completed(time)
@@ -191,7 +164,8 @@ export class StreamingContext extends StreamInputs {
   /**
    * Sets the directory where the job keeps what it needs to go on after a crash: the log of received data, which batches are
    * done, and state. A job that finds its checkpoint there goes on where the last run ended; null takes the setting back.
-   * Received data is acknowledged when it is in the log. Throws `CONTEXT_STARTED` after the start.
+   * Received data is acknowledged when it is in the log. With `createOnError` a directory that cannot be read is put aside and
+   * the job begins anew; else the start rejects. Throws `CONTEXT_STARTED` after the start.
    *
    * ```ts
    * import { StreamingContext } from 'millrace'
@@ -199,36 +173,18 @@ export class StreamingContext extends StreamInputs {
    * ssc.checkpoint('/var/lib/meter')
    * ```
    */
-  checkpoint(directory: string | null): void {
+  checkpoint(directory: string | null, { createOnError = false }: CheckpointOptions = {}): void {
     this.graph.assertOpen()
     this.#checkpointDirectory = directory
+    this.#createOnError = createOnError
   }
 
   /**
-   * The context that `create` describes, going on from the checkpoint in `directory` when there is one. A checkpoint holds
-   * data, not code, so `create` is called in either case.
-   *
-   * ```ts
-   * import { StreamingContext } from 'millrace'
-   * const ssc = await StreamingContext.getOrCreate('/var/lib/meter', () => {
-   *   const ssc = new StreamingContext({ appName: 'meter', batchInterval: '1s' })
-   *   ssc.queueStream([[1]]).print()
-   *   return ssc
-   * })
-   * ```
+   * Every stream keeps its RDDs for at least `duration`, for `slice` and for looking back. Throws `ILLEGAL_ARGUMENT` the second
+   * time, `CONTEXT_STARTED` after the start.
    */
-  static async getOrCreate(
-    directory: string,
-    create: () => StreamingContext | Promise<StreamingContext>,
-  ): Promise<StreamingContext> {
-    const ssc = await create()
-    ssc.checkpoint(directory)
-    return ssc
-  }
-
-  /** Every stream keeps its RDDs for at least `duration`, for `slice` and for looking back. */
   remember(duration: Duration): void {
-    this.graph.rememberMs = toMilliseconds(duration)
+    this.graph.setRemember(toMilliseconds(duration))
   }
 
   addStreamingListener(listener: StreamingListener): void {
@@ -243,11 +199,6 @@ export class StreamingContext extends StreamInputs {
 
   getState(): StreamingContextState {
     return this.#state
-  }
-
-  /** The context of this process that is ACTIVE, or null. */
-  static getActive(): StreamingContext | null {
-    return active
   }
 
   /**
@@ -266,18 +217,14 @@ export class StreamingContext extends StreamInputs {
         'A streaming context that has been stopped cannot be started again; make a new one.',
       )
     }
-    if (active !== null) {
-      throw new MillraceError(
-        'CONTEXT_ALREADY_ACTIVE',
-        `Only one streaming context may run in a process, and ${active.sparkContext.appName} does. Stop it first.`,
-      )
-    }
+    becomeActive(this)
     try {
       this.#state = 'ACTIVE'
-      active = this
+      this.#properties = new Map(this.sparkContext.jobs.properties)
       this.graph.close('starting')
       this.#checkpoint = await openCheckpoint(this.conf, this.#engine, {
         directory: this.#checkpointDirectory,
+        createOnError: this.#createOnError,
         name: this.sparkContext.appName,
         batchMs: this.batchInterval,
         onError: (message, error) => this.#log.error(message, { error }),
@@ -311,21 +258,27 @@ export class StreamingContext extends StreamInputs {
   }
 
   /**
-   * Stops the context; calling it again changes nothing. With `graceful`, first the receivers stop, then everything they
+   * Stops the context; calling it again changes nothing, but that the SparkContext, left to work on with `stopSparkContext`
+   * false, is stopped by a second call that wants it so. With `graceful`, first the receivers stop, then everything they
    * received is processed, for at most `spark.streaming.gracefulStopTimeout` (ten batches unless set). Without, the batch that
    * runs is finished and waiting batches are dropped; with a checkpoint directory they run at the next start. Throws `ILLEGAL_STATE`
    * inside a StreamingListener, where waiting would never end. A function given to an output may call it but
    * not await it: the promise it gets rejects with `ILLEGAL_STATE`, while the stop goes its way once the batch is done.
    */
-  stop(options: { readonly graceful?: boolean } = {}): Promise<StopResult> {
+  stop(options: StopOptions = {}): Promise<StopResult> {
     if (this.#bus.isDispatching) {
       throw new MillraceError(
         'ILLEGAL_STATE',
         'A StreamingListener cannot stop its context: the stop would wait for the listener.',
       )
     }
-    this.#stopping ??= this.#stop(options.graceful ?? false)
-    if (!this.#scheduler.isInsideJob) return this.#stopping
+    const stopsAll = options.stopSparkContext ?? this.conf.get('spark.streaming.stopSparkContextByDefault')
+    this.#stopping ??= this.#stop(options.graceful ?? false, stopsAll)
+    const stopped = this.#stopping.then(async (result) => {
+      if (stopsAll) await this.#closeEngine()
+      return result
+    })
+    if (!this.#scheduler.isInsideJob) return stopped
     const refusal = Promise.reject(
       new MillraceError(
         'ILLEGAL_STATE',
@@ -343,7 +296,14 @@ export class StreamingContext extends StreamInputs {
     await this.#scheduler.finished()
   }
 
-  async #stop(graceful: boolean): Promise<StopResult> {
+  /** Ends the engine, once. */
+  #closeEngine(): Promise<void> {
+    this.#closing ??= this.#engine.close()
+    this.sparkContext.markStopped()
+    return this.#closing
+  }
+
+  async #stop(graceful: boolean, stopsAll: boolean): Promise<StopResult> {
     const wasActive = this.#state === 'ACTIVE'
     this.#state = 'STOPPED'
     this.graph.close('stopping')
@@ -355,10 +315,10 @@ export class StreamingContext extends StreamInputs {
         const parts = { receivers, generator: this.#generator, scheduler: this.#scheduler }
         timedOut = (await stopInOrder({ graceful, timeoutMs, ...parts })).timedOut
       }
-      await this.#engine.close()
+      if (stopsAll) await this.#closeEngine()
       await this.#checkpoint?.close()
     } finally {
-      if (active === this) active = null
+      ceaseActive(this)
       this.#terminate()
     }
     return {

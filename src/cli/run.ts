@@ -2,8 +2,8 @@
 import { pathToFileURL } from 'node:url'
 import { bundleJob } from '../engine/job-bundle.js'
 import { importBundle, jobOf } from '../engine/job-module.js'
+import { lastContext } from '../process-contexts.js'
 import { run as runJob } from '../run.js'
-import { lastContext } from '../streaming-context.js'
 import type { Command, Given } from './command.js'
 import { runOptions, superviseJob, takeSettings } from './running-job.js'
 

@@ -48,13 +48,24 @@ export class DStreamGraph {
     this.batchMs = batchMs
   }
 
-  /** How long every stream keeps its RDDs at least, in milliseconds. */
-  rememberMs = 0
+  #rememberMs: number | null = null
   /** Input of batches before this time is gone: an operator without state from before begins here. After a restart, the earliest batch that was kept. */
   earliestTime: Time = Number.NEGATIVE_INFINITY
   /** Where `print` writes. */
   print: (text: string) => void = (text) => {
     process.stdout.write(text)
+  }
+
+  /** How long every stream keeps its RDDs at least, in milliseconds. Can be said once. */
+  setRemember(ms: number): void {
+    this.assertOpen()
+    if (this.#rememberMs !== null) {
+      throw new MillraceError(
+        'ILLEGAL_ARGUMENT',
+        `How long streams remember is already set, to ${this.#rememberMs} ms; it cannot be set again.`,
+      )
+    }
+    this.#rememberMs = ms
   }
 
   /** Takes a node in; returns its place in the order of creation. */
@@ -100,7 +111,7 @@ export class DStreamGraph {
     this.#zeroTime = zeroTime
     for (const output of this.outputs) output.node.remember(output.node.slideMs)
     for (const node of this.nodes) {
-      node.remember(this.rememberMs)
+      node.remember(this.#rememberMs ?? 0)
       node.validate()
     }
   }

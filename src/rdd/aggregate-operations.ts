@@ -72,10 +72,15 @@ export abstract class AggregateOperations extends SetOperations {
 
   /** How often each record occurs. Records that are equal by value count together; the first of them is the key. */
   async countByValue<T>(this: RDD<T>): Promise<Map<T, number>> {
-    const counts = await this.mapped<Pair<T, number>>({ type: 'iterate', f: countValues() }).run('countByValue')
+    const counts = await this.valueCounts().run('countByValue')
     const total = new KeyedMap<number>()
     for (const [value, count] of counts.flat()) total.set(value, (total.get(value) ?? 0) + count)
     return new Map(total.entries() as Iterable<[T, number]>)
+  }
+
+  /** Per partition, each distinct record with the number of times it occurs. @internal */
+  valueCounts<T>(this: RDD<T>): RDD<Pair<T, number>> {
+    return this.mapped({ type: 'iterate', f: countValues() })
   }
 
   /** About how many different records there are, with a relative standard deviation of `relativeSd`. HyperLogLog, some kilobytes whatever the size. */

@@ -8,6 +8,8 @@ export interface JobDescription {
   readonly outputId: number | null
   /** The user's operation, such as `print`. */
   readonly name: string
+  /** Aborted when the job was cancelled: tasks that have not begun need not begin. Left out where nobody can cancel. */
+  readonly signal?: AbortSignal
 }
 
 /** Computes partitions, on this thread, on several, or on a cluster. */

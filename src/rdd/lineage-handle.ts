@@ -1,9 +1,11 @@
 /** What an RDD is beneath its operations: a lineage node in a context, which can be kept, cut, named and looked at. */
 import { MillraceError } from '../errors.js'
-import type { JobDescription, JobRunner } from './job-runner.js'
+import type { JobRunner } from './job-runner.js'
+import type { JobScopes } from './job-scope.js'
 import { type Lineage, parentsOf } from './lineage.js'
 import type { OutsideAccess } from './outside-access.js'
 import type { Partitioner } from './partitioner.js'
+import type { SparkContext } from './spark-context.js'
 import { StorageLevel } from './storage-level.js'
 
 /** What an RDD needs of the SparkContext it belongs to. */
@@ -12,11 +14,23 @@ export interface RddContext {
   readonly outside: OutsideAccess
   /** The number for the next RDD. */
   nextRddId(): number
-  /** What the job running now is for. */
-  describeJob(action: string): JobDescription
+  /** On whose behalf jobs run. */
+  readonly jobs: JobScopes
+  /** False when output may always replace what is there. */
+  readonly validatesOutput: boolean
+  /** How many times more partitions `take` looks into when those before held too few records. */
+  readonly takeScaleUp: number
+  /** Throws `CONTEXT_STOPPED` once the context has stopped. */
+  assertRunning(): void
   readonly checkpointDirectory: string | null
   /** RDDs that the next job over them checkpoints, by their lineage. */
   readonly askedCheckpoints: Map<Lineage, LineageHandle>
+}
+
+/** How an RDD depends on another. */
+export interface RddDependency {
+  readonly type: 'narrow' | 'shuffle'
+  readonly rddId: number
 }
 
 export abstract class LineageHandle {
@@ -58,6 +72,24 @@ export abstract class LineageHandle {
   /** `numPartitions`, under Spark's name. */
   getNumPartitions(): number {
     return this.lineage.partitions
+  }
+
+  /** The SparkContext this RDD belongs to: for making other RDDs beside it, inside `foreachRDD` for example. */
+  get sparkContext(): SparkContext {
+    return this.context as SparkContext
+  }
+
+  /** The RDDs this one is made of, by their numbers; `'shuffle'` where every partition may need records of all of theirs. */
+  get dependencies(): readonly RddDependency[] {
+    const type = this.lineage.type === 'partitioned' ? 'shuffle' : 'narrow'
+    return parentsOf(this.lineage).map(({ id }) => ({ type, rddId: id }))
+  }
+
+  /** The numbers of the executors that hold the received blocks of a partition; none when it is made of anything else. */
+  preferredLocations(partition: number): readonly number[] {
+    const { lineage } = this
+    if (lineage.type !== 'blocks') return []
+    return [...new Set((lineage.blocks[partition] ?? []).flatMap(({ locations }) => locations))]
   }
 
   /** Where records lie by key, or null when that is not known. */
@@ -158,7 +190,9 @@ export abstract class LineageHandle {
       const asked = askedCheckpoints.get(node)
       if (asked === undefined) continue
       askedCheckpoints.delete(node)
-      asked.lineage = await runner.checkpoint(node, asked.#checkpointTo, this.context.describeJob('checkpoint'))
+      asked.lineage = await this.context.jobs.run('checkpoint', (job) =>
+        runner.checkpoint(node, asked.#checkpointTo, job),
+      )
     }
   }
 }

@@ -20,8 +20,12 @@ export abstract class NumericOperations extends OrderedOperations {
 
   /** Count, mean, variance, least and greatest, in one pass. */
   async stats(this: RDD<number>): Promise<StatCounter> {
-    const folded = this.mapped<StatSums>({ type: 'fold', zero: noSums(), add: addSums(), finish: null })
-    return new StatCounter((await folded.run('stats')).flat().reduce(mergeSums, emptySums()))
+    return new StatCounter((await this.partitionSums().run('stats')).flat().reduce(mergeSums, emptySums()))
+  }
+
+  /** One record a partition: the sums that statistics are made of. @internal */
+  partitionSums(this: RDD<number>): RDD<StatSums> {
+    return this.mapped({ type: 'fold', zero: noSums(), add: addSums(), finish: null })
   }
 
   /** The mean; NaN for none. */

@@ -1,9 +1,9 @@
 /** RDD: a typed handle on a lineage node. Transformations make nodes; actions ask the context's runner to compute them. */
 import { MillraceError } from '../errors.js'
+import { AsyncActions } from './async-actions.js'
 import { countRecords } from './count-records.js'
 import type { NarrowOperation, NewLineage } from './lineage.js'
 import type { Item } from './pair.js'
-import { PairRddOperations } from './pair-rdd-operations.js'
 import { reduction } from './reduction.js'
 import { libraryFunction, type TaskFunction, userFunction } from './task-function.js'
 
@@ -17,7 +17,7 @@ import { libraryFunction, type TaskFunction, userFunction } from './task-functio
  * await sparkContext.parallelize([1, 2, 3]).map((n) => n * n).reduce((a, b) => a + b) // 14
  * ```
  */
-export class RDD<out T> extends PairRddOperations {
+export class RDD<out T> extends AsyncActions {
   // Transformations, one record at a time
 
   /** `f` of every record. Forgets the partitioner. */
@@ -55,13 +55,15 @@ export class RDD<out T> extends PairRddOperations {
   async take(n: number): Promise<T[]> {
     const taken: T[] = []
     const head = this.mapped<T>({ type: 'iterate', f: takeFirst(n) })
+    const { takeScaleUp } = this.context
     let scanned = 0
     while (taken.length < n && scanned < this.numPartitions) {
-      // Spark's steps: one partition first, then as many as the yield so far suggests, at most four times what was scanned.
+      // Spark's steps: one partition first, then as many as the yield so far suggests, at most `takeScaleUp` times what was scanned.
       let next = 1
       if (scanned > 0) {
-        const wanted = taken.length === 0 ? scanned * 4 : Math.ceil((1.5 * n * scanned) / taken.length) - scanned
-        next = Math.max(Math.min(wanted, scanned * 4), 1)
+        const wanted =
+          taken.length === 0 ? scanned * takeScaleUp : Math.ceil((1.5 * n * scanned) / taken.length) - scanned
+        next = Math.max(Math.min(wanted, scanned * takeScaleUp), 1)
       }
       const range = Array.from({ length: Math.min(next, this.numPartitions - scanned) }, (_, i) => scanned + i)
       for (const records of await head.run('take', range)) {
@@ -126,10 +128,11 @@ export class RDD<out T> extends PairRddOperations {
 
   /** The records of the partitions asked for, all when null, through a job of that name. @internal */
   async run(action: string, partitions: readonly number[] | null = null): Promise<T[][]> {
-    const { runner } = this.context
-    const records = (await runner.collect(this.lineage, partitions, this.context.describeJob(action))) as T[][]
+    const { jobs, runner } = this.context
+    this.context.assertRunning()
+    const records = await jobs.run(action, (job) => runner.collect(this.lineage, partitions, job))
     await this.checkpointAsked()
-    return records
+    return records as T[][]
   }
 }
 

@@ -1,6 +1,6 @@
 /** RDDs into files, one a partition. What is at the path is complete or not there: partitions are written beside it, then renamed. */
 import { MillraceError } from '../errors.js'
-import { NumericOperations } from './numeric-operations.js'
+import { ApproximateOperations } from './approximate-operations.js'
 import type { OutsideAccess } from './outside-access.js'
 import type { RDD } from './rdd.js'
 import { libraryFunction, type TaskFunction } from './task-function.js'
@@ -9,11 +9,11 @@ import { toText } from './text.js'
 export interface SaveOptions {
   /** Compress each file with gzip; its name then ends in `.gz`. @default false */
   readonly gzip?: boolean
-  /** Replace what is at the path. @default false: what is there fails the action with `OUTPUT_EXISTS` */
+  /** Replace what is at the path. @default false: what is there fails the action with `OUTPUT_EXISTS`, except in a batch of a stream, which may run again */
   readonly overwrite?: boolean
 }
 
-export abstract class SavingOperations extends NumericOperations {
+export abstract class SavingOperations extends ApproximateOperations {
   /**
    * Writes a line of text for every record into the directory `path`, a file `part-00000` and so on for every partition.
    * Rejects with `OUTPUT_EXISTS` when the directory is there. Text is written as it is, pairs as `(a,b)`, objects as JSON.
@@ -58,8 +58,8 @@ async function output<T>(
   { overwrite = false }: Pick<SaveOptions, 'overwrite'>,
   writer: (outside: OutsideAccess, directory: string) => TaskFunction,
 ): Promise<void> {
-  const { outside } = rdd.context
-  const temporary = await outside.beginOutput(path, overwrite)
+  const { outside, validatesOutput } = rdd.context
+  const temporary = await outside.beginOutput(path, overwrite || !validatesOutput)
   try {
     await rdd.mapped({ type: 'iterate', f: writer(outside, temporary) }).run('save')
     await outside.commitOutput(temporary, path)

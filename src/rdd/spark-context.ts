@@ -3,7 +3,8 @@ import { MillraceError } from '../errors.js'
 import { type Accumulator, AccumulatorRegistry, CollectionAccumulator, NumberAccumulator } from './accumulator.js'
 import { Broadcast } from './broadcast.js'
 import { unite } from './combination.js'
-import type { JobDescription, JobRunner } from './job-runner.js'
+import { JobControl } from './job-control.js'
+import type { JobRunner } from './job-runner.js'
 import type { Lineage } from './lineage.js'
 import type { LineageHandle, RddContext } from './lineage-handle.js'
 import type { FileSplit, OutsideAccess } from './outside-access.js'
@@ -12,7 +13,35 @@ import { assertPartitions } from './partitioner.js'
 import { RDD } from './rdd.js'
 import { libraryFunction, type TaskFunction } from './task-function.js'
 
-export class SparkContext implements RddContext {
+/** Settings of a SparkContext, each a configuration key. @internal */
+export interface SparkContextSettings {
+  /** `spark.rdd.limit.scaleUpFactor` */
+  readonly takeScaleUp: number
+  /** `spark.hadoop.validateOutputSpecs` */
+  readonly validatesOutput: boolean
+}
+
+/** What a SparkContext is given to work with. @internal */
+export interface SparkContextParts {
+  readonly runner: JobRunner
+  readonly outside: OutsideAccess
+  readonly settings: SparkContextSettings
+  /** Stops the streams, if any run, and the engine. */
+  readonly stop: () => Promise<void>
+}
+
+/**
+ * Makes RDDs and runs their jobs. Every StreamingContext has one, `ssc.sparkContext`, which also works without any stream.
+ *
+ * ```ts
+ * import { StreamingContext } from 'millrace'
+ * const { sparkContext } = new StreamingContext({ appName: 'words', batchInterval: '1s' })
+ * const words = sparkContext.parallelize(['to', 'be', 'or', 'not', 'to', 'be'])
+ * await words.map((word) => [word, 1]).reduceByKey((a, b) => a + b).lookup('be') // [2]
+ * await sparkContext.stop()
+ * ```
+ */
+export class SparkContext extends JobControl implements RddContext {
   readonly appName: string
   /** @internal */
   readonly runner: JobRunner
@@ -20,16 +49,52 @@ export class SparkContext implements RddContext {
   readonly outside: OutsideAccess
   /** @internal */
   readonly askedCheckpoints: Map<Lineage, LineageHandle> = new Map()
+  readonly #settings: SparkContextSettings
+  readonly #stop: () => Promise<void>
   #nextRddId = 0
   #nextBroadcastId = 0
-  #job: Omit<JobDescription, 'name'> & { name: string | null } = { batchTime: null, outputId: null, name: null }
   #checkpointDirectory: string | null = null
+  #isStopped = false
 
   /** @internal */
-  constructor(appName: string, runner: JobRunner, outside: OutsideAccess) {
+  constructor(appName: string, { runner, outside, settings, stop }: SparkContextParts) {
+    super()
     this.appName = appName
     this.runner = runner
     this.outside = outside
+    this.#settings = settings
+    this.#stop = stop
+  }
+
+  /** Stops the engine: its threads, processes and files, and before them the streams of this context if they run. Actions reject with `CONTEXT_STOPPED` from then on. */
+  async stop(): Promise<void> {
+    await this.#stop()
+  }
+
+  /** True after `stop`, and after `ssc.stop()` unless that was told to leave this context. */
+  get isStopped(): boolean {
+    return this.#isStopped
+  }
+
+  /** The engine is gone. @internal */
+  markStopped(): void {
+    this.#isStopped = true
+  }
+
+  /** @internal */
+  assertRunning(): void {
+    if (!this.#isStopped) return
+    throw new MillraceError('CONTEXT_STOPPED', `The context of ${this.appName} has been stopped; no jobs run any more.`)
+  }
+
+  /** @internal */
+  get takeScaleUp(): number {
+    return this.#settings.takeScaleUp
+  }
+
+  /** False for the jobs of streams, whose batches may run again. @internal */
+  get validatesOutput(): boolean {
+    return this.#settings.validatesOutput && this.jobs.batchTime === null
   }
 
   /** How many partitions a shuffle makes when nobody says: the number of executor threads, or `spark.default.parallelism`. */
@@ -127,6 +192,7 @@ export class SparkContext implements RddContext {
 
   /** A value for functions to read. Throws `ILLEGAL_ARGUMENT` for an RDD, whose records are not here. */
   broadcast<T>(value: T): Broadcast<T> {
+    this.assertRunning()
     if (value instanceof RDD) {
       throw new MillraceError(
         'ILLEGAL_ARGUMENT',
@@ -159,20 +225,6 @@ export class SparkContext implements RddContext {
 
   /** @internal */
   readonly accumulators: AccumulatorRegistry = new AccumulatorRegistry()
-
-  // Jobs
-
-  /** What `f` makes of each partition asked for, all when left out, in their order. */
-  async runJob<T, U extends Item>(
-    rdd: RDD<T>,
-    f: (records: IterableIterator<T>, partition: number) => U,
-    partitions: readonly number[] | null = null,
-  ): Promise<U[]> {
-    const results = await rdd
-      .mapPartitionsWithIndex((partition, records) => [f(records, partition)])
-      .run('runJob', partitions)
-    return results.flat(1) as U[]
-  }
 
   /** The records of all of them; see `RDD.union`. Without any, an empty RDD. */
   union<T>(rdds: readonly RDD<T>[]): RDD<T> {
@@ -210,16 +262,6 @@ export class SparkContext implements RddContext {
   /** Where `RDD.checkpoint` writes. */
   setCheckpointDir(directory: string): void {
     this.#checkpointDirectory = directory
-  }
-
-  /** @internal */
-  describeJob(action: string): JobDescription {
-    return { ...this.#job, name: this.#job.name ?? action }
-  }
-
-  /** Says what the jobs started from now on are for. @internal */
-  setJob(job: JobDescription | null): void {
-    this.#job = job ?? { batchTime: null, outputId: null, name: null }
   }
 }
 

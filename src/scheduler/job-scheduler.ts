@@ -11,8 +11,8 @@ export interface JobSchedulerOptions {
   readonly bus: ListenerBus
   /** How many jobs may run at once (`spark.streaming.concurrentJobs`); above 1, batches with state may run out of order. */
   readonly concurrentJobs: number
-  /** Says what the RDD actions of a job are for, around the job. */
-  readonly describe: (job: Job | null) => void
+  /** Runs a job so that its RDD actions are known to be for it. */
+  readonly within: (job: Job, run: () => Promise<void>) => Promise<void>
   /** Called when all jobs of a batch succeeded. */
   readonly onCompleted: (time: Time) => Promise<void>
   /** What follows when a job fails. */
@@ -110,7 +110,7 @@ export class JobScheduler {
   }
 
   async #run(batch: RunningBatch, job: Job): Promise<void> {
-    const { now, bus, describe } = this.#options
+    const { now, bus, within } = this.#options
     if (batch.info.processingStartTime === null) {
       batch.info = { ...batch.info, processingStartTime: now(), schedulingDelay: now() - batch.info.submissionTime }
       bus.post('onBatchStarted', batch.info)
@@ -122,14 +122,11 @@ export class JobScheduler {
     for (let attempt = 0; attempt <= (action === 'retry' ? maxRetries : 0); attempt++) {
       failure = null
       try {
-        describe(job)
-        await this.#inside.run(running, () => job.run())
+        await this.#inside.run(running, () => within(job, () => job.run()))
         break
       } catch (thrown) {
         failure = batchError(thrown, job)
         if (this.#isStopped) break
-      } finally {
-        describe(null)
       }
     }
     running.isDone = true

@@ -20,9 +20,10 @@ export const pipeThrough: (
       const output = Promise.all([textOf(child.stdout), textOf(child.stderr)])
       // A command may end before it has read everything, as head does.
       child.stdin.on('error', () => {})
+      const closed = new Promise<void>((resolve) => child.stdin.once('close', resolve))
       for (const line of lines) {
         if (child.stdin.destroyed) break
-        if (!child.stdin.write(`${line}\n`)) await Promise.race([once(child.stdin, 'drain'), ended])
+        if (!child.stdin.write(`${line}\n`)) await Promise.race([drained(child.stdin), closed])
       }
       child.stdin.end()
       const [code, signal] = (await ended) as [number | null, NodeJS.Signals | null]
@@ -36,6 +37,10 @@ export const pipeThrough: (
       return splitLines(printed)
     },
 )
+
+function drained(stream: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => stream.once('drain', resolve))
+}
 
 async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
   let text = ''

@@ -39,6 +39,11 @@ export function vectorOf(id: string): Vector {
   return found
 }
 
+/** What the vector of that id expects, step by step. */
+export function expectedOf(id: string): readonly unknown[][] {
+  return vectorOf(id).expected
+}
+
 /** Outputs in the form in which the vector compares them: equal outputs give equal forms. */
 export function comparable(outputs: Batches, vector: Pick<Vector, 'ordered' | 'compare' | 'params'>): unknown {
   const batches = outputs.map((batch) => batch ?? [])

@@ -66,8 +66,9 @@ export class DagScheduler implements JobRunner {
   async #runStage(top: Lineage, tasks: readonly Task[], job: JobDescription): Promise<unknown[][]> {
     for (let attempt = 1; ; attempt++) {
       // Partitions that were kept may be evicted any time: then what lies behind them is needed after all.
-      for (const shuffle of this.#shufflesBeneath(top, attempt > 1)) await this.#ensureMapSide(shuffle, job)
+      for (const shuffle of this.#shufflesBeneath(top, attempt > 1)) await this.#mapSideFor(shuffle, job)
       try {
+        job.signal?.throwIfAborted()
         return await this.#tasks.runStage(tasks, job)
       } catch (error) {
         if (attempt === stageAttemptsMax || !isMissingShuffle(error)) throw error
@@ -88,6 +89,18 @@ export class DagScheduler implements JobRunner {
       else waiting.push(...parentsOf(node))
     }
     return found
+  }
+
+  /** As `#ensureMapSide`. When the job that began it is cancelled, this one begins it again. */
+  async #mapSideFor(shuffle: PartitionedLineage, job: JobDescription): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#ensureMapSide(shuffle, job)
+      } catch (error) {
+        job.signal?.throwIfAborted()
+        if (!MillraceError.is(error, 'JOB_CANCELLED')) throw error
+      }
+    }
   }
 
   #ensureMapSide(shuffle: PartitionedLineage, job: JobDescription): Promise<void> {

@@ -1,4 +1,5 @@
 /** The task scheduler of master `local`: one executor in the caller's thread, its tasks one after another. */
+import type { JobDescription } from '../../rdd/job-runner.js'
 import type { Lineage } from '../../rdd/lineage.js'
 import type { TaskScheduler } from './dag-scheduler.js'
 import type { Executor, Task } from './executor.js'
@@ -10,9 +11,12 @@ export class LocalTaskScheduler implements TaskScheduler {
     this.#executor = executor
   }
 
-  async runStage(tasks: readonly Task[]): Promise<unknown[][]> {
+  async runStage(tasks: readonly Task[], { signal }: JobDescription): Promise<unknown[][]> {
     const results: unknown[][] = []
-    for (const task of tasks) results.push(await this.#executor.run(task))
+    for (const task of tasks) {
+      signal?.throwIfAborted()
+      results.push(await this.#executor.run(task))
+    }
     return results
   }
 

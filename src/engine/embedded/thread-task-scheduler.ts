@@ -4,6 +4,7 @@
  */
 import { unlink } from 'node:fs/promises'
 import { MillraceError } from '../../errors.js'
+import type { JobDescription } from '../../rdd/job-runner.js'
 import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import type { BlockManager } from '../../storage/block-manager.js'
 import { recordsOf } from '../../storage/record-frames.js'
@@ -42,6 +43,7 @@ interface TaskSet {
   readonly top: Lineage
   readonly shuffle: PartitionedLineage | null
   readonly tasks: readonly Task[]
+  readonly job: JobDescription
   readonly waiting: Attempt[]
   running: number
   unfinished: number
@@ -101,13 +103,13 @@ export class ThreadTaskScheduler implements TaskScheduler {
     return this.#started
   }
 
-  runStage(tasks: readonly Task[]): Promise<unknown[][]> {
+  runStage(tasks: readonly Task[], job: JobDescription): Promise<unknown[][]> {
     const first = tasks[0]
     if (first === undefined) return Promise.resolve([])
     const shuffle = first.type === 'shuffleMap' ? first.shuffle : null
     const top = first.type === 'shuffleMap' ? first.shuffle.parent : first.lineage
     const directory = first.type === 'save' ? first.directory : null
-    if (!stageTravels(top, shuffle)) return this.#runInDriver(tasks)
+    if (!stageTravels(top, shuffle)) return this.#runInDriver(tasks, job)
     if (this.#failure !== null) return Promise.reject(this.#failure)
     // Its failure is every stage's.
     this.start().catch(() => {})
@@ -117,6 +119,7 @@ export class ThreadTaskScheduler implements TaskScheduler {
         top,
         shuffle,
         tasks,
+        job,
         waiting: [],
         running: 0,
         unfinished: tasks.length,
@@ -128,6 +131,8 @@ export class ThreadTaskScheduler implements TaskScheduler {
         set.waiting.push(this.#attempt(set, index, task, 0))
       })
       this.#sets.push(set)
+      const { signal } = job
+      signal?.addEventListener('abort', () => this.#reject(set, signal.reason))
       this.#dispatch()
     })
   }
@@ -148,9 +153,12 @@ export class ThreadTaskScheduler implements TaskScheduler {
     this.#options.blocks.removeRdd(rddId)
   }
 
-  async #runInDriver(tasks: readonly Task[]): Promise<unknown[][]> {
+  async #runInDriver(tasks: readonly Task[], { signal }: JobDescription): Promise<unknown[][]> {
     const results: unknown[][] = []
-    for (const task of tasks) results.push(await this.#options.driver.run(task))
+    for (const task of tasks) {
+      signal?.throwIfAborted()
+      results.push(await this.#options.driver.run(task))
+    }
     return results
   }
 
@@ -282,7 +290,7 @@ export class ThreadTaskScheduler implements TaskScheduler {
     }
     const { resolve, reject } = set.settle
     this.#forget(set)
-    this.#runInDriver(set.tasks).then(resolve, reject)
+    this.#runInDriver(set.tasks, set.job).then(resolve, reject)
   }
 
   #complete(set: TaskSet): void {

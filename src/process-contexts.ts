@@ -1,0 +1,94 @@
+/** The streaming contexts of this process: at most one of them is active at a time. */
+import type { CheckpointOptions } from './context-options.js'
+import { MillraceError } from './errors.js'
+import { StreamInputs } from './stream-inputs.js'
+import type { StreamingContext } from './streaming-context.js'
+
+let active: StreamingContext | null = null
+let last: StreamingContext | null = null
+
+/** The context this process made last, whatever its state; null for none. @internal */
+export function lastContext(): StreamingContext | null {
+  return last
+}
+
+/** Notes that a context was made. @internal */
+export function noteMade(ssc: StreamingContext): void {
+  last = ssc
+}
+
+/** From now on `ssc` is the one that runs. Throws `CONTEXT_ALREADY_ACTIVE` when another one does. @internal */
+export function becomeActive(ssc: StreamingContext): void {
+  if (active !== null) {
+    throw new MillraceError(
+      'CONTEXT_ALREADY_ACTIVE',
+      `Only one StreamingContext may run in a process, and ${active.sparkContext.appName} does. Stop it first.`,
+    )
+  }
+  active = ssc
+}
+
+/** From now on `ssc` does not run. @internal */
+export function ceaseActive(ssc: StreamingContext): void {
+  if (active === ssc) active = null
+}
+
+export abstract class ProcessContexts extends StreamInputs {
+  /** The context of this process that is ACTIVE, or null. */
+  static getActive(): StreamingContext | null {
+    return active
+  }
+
+  /**
+   * The context that `create` describes, going on from the checkpoint in `directory` when there is one. A checkpoint holds
+   * data, not code, so `create` is called in either case.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const ssc = await StreamingContext.getOrCreate('/var/lib/meter', () => {
+   *   const ssc = new StreamingContext({ appName: 'meter', batchInterval: '1s' })
+   *   ssc.queueStream([[1]]).print()
+   *   return ssc
+   * })
+   * ```
+   */
+  static async getOrCreate(
+    directory: string,
+    create: () => StreamingContext | Promise<StreamingContext>,
+    options: CheckpointOptions = {},
+  ): Promise<StreamingContext> {
+    const ssc = await create()
+    ssc.checkpoint(directory, options)
+    return ssc
+  }
+
+  /**
+   * The context that is ACTIVE in this process; when there is none, the one that `create` describes, with a directory as
+   * `getOrCreate` gives it.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const ssc = await StreamingContext.getActiveOrCreate(() => {
+   *   const ssc = new StreamingContext({ appName: 'meter', batchInterval: '1s' })
+   *   ssc.queueStream([[1]]).print()
+   *   return ssc
+   * })
+   * ```
+   */
+  static getActiveOrCreate(create: () => StreamingContext | Promise<StreamingContext>): Promise<StreamingContext>
+  static getActiveOrCreate(
+    directory: string,
+    create: () => StreamingContext | Promise<StreamingContext>,
+    options?: CheckpointOptions,
+  ): Promise<StreamingContext>
+  static async getActiveOrCreate(
+    directoryOrCreate: string | (() => StreamingContext | Promise<StreamingContext>),
+    create?: () => StreamingContext | Promise<StreamingContext>,
+    options?: CheckpointOptions,
+  ): Promise<StreamingContext> {
+    if (active !== null) return active
+    if (typeof directoryOrCreate === 'string')
+      return await ProcessContexts.getOrCreate(directoryOrCreate, create!, options)
+    return await directoryOrCreate()
+  }
+}
