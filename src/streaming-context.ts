@@ -314,7 +314,11 @@ export class StreamingContext extends ProcessContexts {
         const timeoutMs = gracefulStopMs(this.conf, this.batchInterval)
         const parts = { receivers, generator: this.#generator, scheduler: this.#scheduler }
         timedOut = (await stopInOrder({ graceful, timeoutMs, ...parts })).timedOut
+        const isDone = graceful && !timedOut && this.#error === null
+        if (isDone) await this.#generator.finish()
       }
+      // Saving takes the engine.
+      await this.#checkpoint?.stop()
       if (stopsAll) await this.#closeEngine()
       await this.#checkpoint?.close()
     } finally {

@@ -16,6 +16,7 @@ import {
 } from '../rdd/task-function.js'
 import type { Time } from '../time.js'
 import { assertWindow, rddsBetween } from './nodes.js'
+import { changedPairs } from './state-layers.js'
 import { StreamNode } from './stream-node.js'
 
 /** The functions of an incremental window, named in the scope that is open. */
@@ -71,6 +72,10 @@ export class ReducedWindowNode extends StreamNode {
   /** What left during the gap was never taken out, so the next window is made anew from the batches there are. */
   override carry(_from: Time, to: Time): void {
     this.#carriedTo = to
+  }
+
+  override changes(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> {
+    return zipped([before, after], changedPairs(), after.partitioner)
   }
 
   override functions(): readonly AnyFunction[] {

@@ -51,7 +51,10 @@ export class StateMap {
   }
 
   get(key: unknown): StateEntry | null {
-    const id = identityOf(key)
+    return this.#entryOf(identityOf(key))
+  }
+
+  #entryOf(id: unknown): StateEntry | null {
     for (let version: StateMap = this; version.#next !== null; version = version.#next) {
       const was = version.#undo!.get(id)
       if (was !== undefined) return was
@@ -88,6 +91,31 @@ export class StateMap {
     return Array.from((this.#next === null ? this.#table : this.#detached()).values())
   }
 
+  /** What differs from `older`, an earlier version or a copy of one: the keys that went, and the entries that came or changed. */
+  changesSince(older: StateMap): { removed: unknown[]; changed: StateEntry[] } {
+    const was = older.#undoneUpTo(this)
+    const removed: unknown[] = []
+    const changed: StateEntry[] = []
+    if (was === null) {
+      const since = older.entries()
+      const known = new Map(since.map((entry) => [identityOf(entry.key), entry.time]))
+      for (const { key } of since) if (this.get(key) === null) removed.push(key)
+      for (const entry of this.entries()) {
+        const before = known.get(identityOf(entry.key))
+        if (before === undefined || before < entry.time) changed.push(entry)
+      }
+      return { removed, changed }
+    }
+    for (const [id, before] of was) {
+      const entry = this.#entryOf(id)
+      if (entry !== null) changed.push(entry)
+      else if (before !== null) removed.push(before.key)
+    }
+    // In order of update, as versions by time keep them.
+    if (this.#byTime) changed.sort((a, b) => a.time - b.time)
+    return { removed, changed }
+  }
+
   /** True if the entries are in order of update. */
   get isByTime(): boolean {
     return this.#byTime
@@ -102,6 +130,16 @@ export class StateMap {
     if (this.#next !== null) throw new MillraceError('INTERNAL', 'Only the newest version of a state map can change.')
     const undo = this.#undoBefore
     if (undo !== null && !undo.has(id)) undo.set(id, this.#table.get(id) ?? null)
+  }
+
+  /** What the versions after this one, up to `newer`, changed, as it was here; null if `newer` did not come from this one. */
+  #undoneUpTo(newer: StateMap): Changes | null {
+    const was: Changes = new Map()
+    for (let version: StateMap = this; version !== newer; version = version.#next) {
+      if (version.#next === null) return null
+      for (const [id, entry] of version.#undo!) if (!was.has(id)) was.set(id, entry)
+    }
+    return was
   }
 
   /** The entries of this version in a map of their own. */

@@ -7,6 +7,7 @@ import { StorageLevel } from '../rdd/storage-level.js'
 import { type AnyFunction, FunctionScope, type TaskFunction, userFunction } from '../rdd/task-function.js'
 import type { Time } from '../time.js'
 import { TransformedNode } from './nodes.js'
+import { changedPairs, changedStates } from './state-layers.js'
 import type { StateOptions } from './state-spec.js'
 import {
   entriesOfStates,
@@ -104,6 +105,11 @@ export class UpdatedStateNode extends StateNode {
     this.#keepsPartitioner = options.keepsPartitioner
   }
 
+  /** A function that gives whole partitions may give a key twice: then there are no changes by key. */
+  override changes(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> | null {
+    return this.#form === 'partition' ? null : zipped([before, after], changedPairs(), after.partitioner)
+  }
+
   protected compute(time: Time): RDD<unknown> | null {
     return this.scope().run(() => {
       const { f, partitioner } = this.nameFunctions()
@@ -161,6 +167,10 @@ export class MapWithStateNode extends StateNode {
   /** The states as pairs `[key, [state, time]]`. */
   override saved(states: RDD<unknown>): RDD<unknown> {
     return states.mapped({ type: 'iterate', f: entriesOfStates() }, true)
+  }
+
+  override changes(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> {
+    return zipped([before, after], changedStates(), after.partitioner)
   }
 
   /** Takes entries read back from a checkpoint as the states of `time`. */

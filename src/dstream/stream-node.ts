@@ -17,6 +17,8 @@ export abstract class StreamNode {
   readonly #order: number
   #name: string | null = null
   readonly #generated = new Map<Time, RDD<unknown>>()
+  /** Times whose RDDs stay, whatever is forgotten: what was saved of them is compared with later ones. */
+  readonly retained: Set<Time> = new Set<Time>()
   #rememberMs = 0
   #storageLevel: StorageLevel | null = null
   #checkpointMs: number | null = null
@@ -127,6 +129,11 @@ export abstract class StreamNode {
     return rdd
   }
 
+  /** What of this stream's RDD changed from `before`, an earlier one, as a layer over what `saved` gives of that; null where only the whole can be saved. */
+  changes(_before: RDD<unknown>, _after: RDD<unknown>): RDD<unknown> | null {
+    return null
+  }
+
   /** Takes `rdd`, saved by an earlier run, as the one of `time`. */
   restore(time: Time, rdd: RDD<unknown>): void {
     this.keep(time, rdd)
@@ -189,7 +196,7 @@ export abstract class StreamNode {
   /** Drops the RDDs no batch can ask for once the batch of `time` is done. */
   forget(time: Time): void {
     for (const [generatedAt, rdd] of this.#generated) {
-      if (generatedAt > time - this.#rememberMs) continue
+      if (generatedAt > time - this.#rememberMs || this.retained.has(generatedAt)) continue
       this.#generated.delete(generatedAt)
       // An RDD carried over a gap stands at two times.
       if (![...this.#generated.values()].includes(rdd)) this.release(rdd)

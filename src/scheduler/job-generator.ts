@@ -29,6 +29,7 @@ export class JobGenerator {
   /** Batches that are not done: their blocks are still needed, whatever later batches finish before them. */
   readonly #pending = new Set<Time>()
   #checkpoint: Checkpoint | null = null
+  #lastCompleted: Time | null = null
   #isStopped = false
 
   constructor(options: JobGeneratorOptions) {
@@ -63,6 +64,12 @@ export class JobGenerator {
     if (finish && receivers.hasUnallocatedBlocks) await this.#generate((lastTime ?? graph.zeroTime) + graph.batchMs)
   }
 
+  /** Saves all state, when every batch is done. */
+  async finish(): Promise<void> {
+    if (this.#lastCompleted !== null && this.#pending.size === 0)
+      await this.#checkpoint?.finish(this.#lastCompleted, this.#options.graph)
+  }
+
   /** Batches generated and neither completed nor left out. */
   get unfinishedBatches(): number {
     return this.#pending.size
@@ -73,6 +80,7 @@ export class JobGenerator {
     const { graph } = this.#options
     await graph.cutHistory(time)
     await this.#checkpoint?.completed(time, graph)
+    this.#lastCompleted = Math.max(this.#lastCompleted ?? time, time)
     await this.#forget(time)
   }
 

@@ -37,7 +37,7 @@ export type JournalEvent =
   | { readonly type: 'batchesForgotten'; readonly time: Time; readonly lastAllocated: Time }
   /** The source of a stream is known to have its acknowledgements for all blocks up to number `through`. */
   | { readonly type: 'acknowledged'; readonly streamId: number; readonly through: number }
-  /** The state of an operator after the batch of `time` is saved, in a directory of its own. */
+  /** The state of an operator after the batch of `time` is saved; also written when its layers were merged. */
   | {
       readonly type: 'stateSaved'
       readonly operator: string
@@ -45,12 +45,14 @@ export type JournalEvent =
       readonly partitions: number
       /** True if the partitions are those of a HashPartitioner. */
       readonly isHashed: boolean
+      /** The names of the directories it lies in: the whole, then what changed, oldest first. */
+      readonly layers: readonly string[]
     }
 
 /** How the bytes of a block are read: as serialized records, or by the stream's receiver. */
 export type BlockFormat = KeptContent['type']
 
-export const JOURNAL_FORMAT_VERSION = 1
+export const JOURNAL_FORMAT_VERSION = 2
 
 /** Record types of the log beneath. */
 const EVENT_RECORD = 1

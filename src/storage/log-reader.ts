@@ -259,9 +259,14 @@ export class LogRecords {
         { cause, details: { file: name } },
       )
     }
-    const header = await readHeader(file, name)
-    if (header === null) throw corrupt(this.#directory, number, 0, 'its header is damaged')
-    return { file, salt: header.salt }
+    try {
+      const header = await readHeader(file, name)
+      if (header === null) throw corrupt(this.#directory, number, 0, 'its header is damaged')
+      return { file, salt: header.salt }
+    } catch (error) {
+      await file.close()
+      throw error
+    }
   }
 
   /** Closes the file of a segment that is about to be deleted. */

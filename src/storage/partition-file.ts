@@ -18,37 +18,52 @@ export function partitionFileName(partition: number): string {
   return `part-${String(partition).padStart(5, '0')}`
 }
 
+/** Some records of a partition, serialized. */
+export type EncodedChunk = readonly [records: number, bytes: Buffer]
+
+/** Records, given in arrays of any length, in chunks as the file has them; each is serialized when it is asked for. Throws `NOT_SERIALIZABLE`. */
+export function* encodedChunks(records: Iterable<readonly unknown[]>): Generator<EncodedChunk> {
+  for (const some of records) {
+    for (let from = 0; from < some.length; from += CHUNK_RECORDS) {
+      const chunk = some.slice(from, from + CHUNK_RECORDS)
+      yield [chunk.length, serializeRecords(chunk)]
+    }
+  }
+}
+
 /**
- * Writes the records as the file of `partition`, on disk when it resolves to the bytes written; until then the file is not
- * there or the old one. `pause` is called between chunks. Rejects with `NOT_SERIALIZABLE`, or the system's error.
+ * Writes the chunks as the file of `partition`, on disk when it resolves to the bytes written; until then the file is not there
+ * or the old one. Rejects with the system's error.
  */
 export async function writePartition(
   directory: DirectoryHandle,
   partition: number,
-  records: readonly unknown[],
-  pause: () => Promise<void>,
+  encoded: Iterable<EncodedChunk>,
 ): Promise<number> {
   const chunks: Buffer[] = []
-  for (let from = 0; from < records.length; from += CHUNK_RECORDS) {
-    const bytes = serializeRecords(records.slice(from, from + CHUNK_RECORDS))
+  let count = 0
+  for (const [records, bytes] of encoded) {
     const header = Buffer.alloc(CHUNK_HEADER_BYTES)
     header.writeUInt32LE(bytes.length, 0)
     header.writeUInt32LE(crc32(bytes), 4)
     chunks.push(header, bytes)
-    await pause()
+    count += records
   }
   const header = Buffer.alloc(HEADER_BYTES)
   MAGIC.copy(header)
   header.writeUInt32LE(FORMAT_VERSION, 8)
-  header.writeUInt32LE(records.length, 12)
+  header.writeUInt32LE(count, 12)
   header.writeUInt32LE(chunks.length / 2, 16)
   header.writeUInt32LE(crc32(header.subarray(0, 20)), 20)
   await replaceFile(directory, partitionFileName(partition), [header, ...chunks])
   return chunks.reduce((sum, chunk) => sum + chunk.length, HEADER_BYTES)
 }
 
-/** The records of a partition's file, in chunks. Throws `CHECKPOINT_INVALID` for a file that is missing or damaged, `CHECKPOINT_VERSION` for another format. */
-export async function readPartition(directory: DirectoryHandle, partition: number): Promise<unknown[][]> {
+/**
+ * The records of a partition's file, in chunks that are decoded as they are asked for. Rejects with `CHECKPOINT_INVALID` for a
+ * file that is missing or damaged, `CHECKPOINT_VERSION` for another format.
+ */
+export async function readPartition(directory: DirectoryHandle, partition: number): Promise<Iterable<unknown[]>> {
   const name = partitionFileName(partition)
   const bytes = await readFile(directory, name).catch((cause: unknown) => {
     throw damaged(directory, name, 'it cannot be read', cause)
@@ -64,7 +79,7 @@ export async function readPartition(directory: DirectoryHandle, partition: numbe
       { details: { file: name, version } },
     )
   }
-  const chunks: unknown[][] = []
+  const chunks: Buffer[] = []
   let offset = HEADER_BYTES
   for (let chunk = bytes.readUInt32LE(16); chunk > 0; chunk--) {
     const start = offset + CHUNK_HEADER_BYTES
@@ -72,10 +87,14 @@ export async function readPartition(directory: DirectoryHandle, partition: numbe
     const content = bytes.subarray(start, start + bytes.readUInt32LE(offset))
     if (crc32(content) !== bytes.readUInt32LE(offset + 4))
       throw damaged(directory, name, `it is damaged at byte ${offset}`)
-    chunks.push(deserializeRecords(content))
+    chunks.push(content)
     offset = start + content.length
   }
-  return chunks
+  return decoded(chunks)
+}
+
+function* decoded(chunks: readonly Buffer[]): Generator<unknown[]> {
+  for (const chunk of chunks) yield deserializeRecords(chunk)
 }
 
 function damaged(directory: DirectoryHandle, name: string, what: string, cause?: unknown): MillraceError {

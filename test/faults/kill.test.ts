@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Mosquitto } from '../support/mosquitto.js'
+import { randomNumbers } from '../support/random-numbers.js'
 import { RawPublisher } from '../support/raw-publisher.js'
 
 const budget = Number(process.env.MILLRACE_BUDGET ?? 1)
@@ -21,17 +22,6 @@ const seed = Number(process.env.MILLRACE_SEED ?? 1)
 const ratePerSecond = Number(process.env.MILLRACE_RATE ?? 5000)
 const keys = 97
 const driver = fileURLToPath(new URL('kill-driver.mjs', import.meta.url))
-
-/** Mulberry32: the same moments for the same seed. */
-function randomNumbers(start: number): () => number {
-  let state = start
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 let root = ''
 let broker: Mosquitto

@@ -11,7 +11,7 @@ import {
 } from '../../storage/block-manager.js'
 import { openDirectory } from '../../storage/directory-handle.js'
 import { LoggedBlocks } from '../../storage/logged-blocks.js'
-import { readPartition, writePartition } from '../../storage/partition-file.js'
+import { type EncodedChunk, encodedChunks, readPartition, writePartition } from '../../storage/partition-file.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import { readStored } from '../../storage/stored-bytes.js'
 import { shuffleWriter } from '../shuffle-writer.js'
@@ -143,10 +143,12 @@ export class Executor implements TaskInputs {
   async #save(lineage: Lineage, partition: number, directory: string): Promise<number> {
     const records = await computePartition(lineage, partition, this)
     const pacer = new Pacer()
-    const pause = async (): Promise<void> => {
+    const chunks: EncodedChunk[] = []
+    for (const chunk of encodedChunks([records])) {
+      chunks.push(chunk)
       if (pacer.isDue) await pacer.turn()
     }
-    return writePartition(await openDirectory(directory), partition, records, pause)
+    return writePartition(await openDirectory(directory), partition, chunks)
   }
 
   async #recordsOf(content: BlockContent): Promise<readonly unknown[]> {

@@ -4,7 +4,7 @@ import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from
 import type { Receiver } from '../../receiver/receiver.js'
 import { openDirectory } from '../../storage/directory-handle.js'
 import type { LoggedBlocks } from '../../storage/logged-blocks.js'
-import { readPartition, writePartition } from '../../storage/partition-file.js'
+import { encodedChunks, readPartition, writePartition } from '../../storage/partition-file.js'
 import { framesOf, readFrames, recordsOf } from '../../storage/record-frames.js'
 import type { SharedPool } from '../../storage/shared-bytes.js'
 import { readStored } from '../../storage/stored-bytes.js'
@@ -63,7 +63,7 @@ export class ThreadExecutor {
   async #result({ top, directory }: Stage, task: TaskData, inputs: TaskInputs): Promise<Ran> {
     let records = await computePartition(top, task.partition, inputs)
     if (directory !== null) {
-      records = [await writePartition(await openDirectory(directory), task.partition, records, async () => {})]
+      records = [await writePartition(await openDirectory(directory), task.partition, encodedChunks([records]))]
     }
     const bytes = Buffer.concat(framesOf(records))
     // Memory of its own: a small Buffer is a view on a pool that must stay here.

@@ -1,0 +1,102 @@
+/** What tasks do with layers of saved state: find what changed since the one before, and put them together again. */
+import { canonicalKey, KeyedMap } from '../rdd/keys.js'
+import { Pacer } from '../rdd/pacer.js'
+import type { Pair } from '../rdd/pair.js'
+import { type LibraryFunction, libraryFunction } from '../rdd/task-function.js'
+import { LayerChanges, type LayerRecord } from '../storage/layers.js'
+import { type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
+import type { StatePartition } from './state-update.js'
+
+type Pairs = Iterable<Pair<unknown, unknown>>
+
+/** What changed from the states of `mapWithState` to later ones, as entries `[key, [state, time]]`: `[before, after]` through `zip`. */
+export const changedStates: () => LibraryFunction = libraryFunction(
+  'changedStates',
+  () =>
+    ([[before], [after]]: readonly [Iterable<StatePartition>, Iterable<StatePartition>]): LayerRecord[] => {
+      const { removed, changed } = after!.states.changesSince(before!.states)
+      const layer: LayerRecord[] = []
+      for (const key of removed) layer.push([key])
+      for (const { key, state, time } of changed) layer.push([key, [state, time]])
+      return layer
+    },
+)
+
+/**
+ * What changed from pairs with unique keys to later ones made of them: `[before, after]` through `zip`. Those that stayed come
+ * in the same order, so both are walked side by side; another order costs time and room, nothing else. An object always counts
+ * as changed: functions may return the state they were given after changing it in place.
+ */
+export const changedPairs: () => LibraryFunction = libraryFunction(
+  'changedPairs',
+  () =>
+    async ([before, after]: readonly [Pairs, Pairs]) => {
+      const earlier = Array.from(before)
+      const later = Array.from(after)
+      const removed: LayerRecord[] = []
+      const changed: LayerRecord[] = []
+      let stays: KeyedMap<true> | null = null
+      const pacer = new Pacer()
+      let at = 0
+      const skipRemoved = (key: unknown): void => {
+        while (at < earlier.length && !isSameKey(earlier[at]![0], key)) {
+          stays ??= keysOf(later)
+          if (stays.has(earlier[at]![0])) return
+          removed.push([earlier[at++]![0]])
+        }
+      }
+      for (let i = 0; i < later.length; i++) {
+        if ((i & 255) === 0 && pacer.isDue) await pacer.turn()
+        const [key, value] = later[i]!
+        skipRemoved(key)
+        if (at === earlier.length || !isSameKey(earlier[at]![0], key)) changed.push(later[i]!)
+        else if (isChanged(earlier[at++]![1], value)) changed.push(later[i]!)
+      }
+      for (; at < earlier.length; at++) {
+        stays ??= keysOf(later)
+        if (!stays.has(earlier[at]![0])) removed.push([earlier[at]![0]])
+      }
+      return removed.concat(changed)
+    },
+)
+
+/** The records of layers, the whole first: `[whole, ...changes]` through `zip`. */
+export const mergedLayers: () => LibraryFunction = libraryFunction(
+  'mergedLayers',
+  () =>
+    ([whole, ...layers]: readonly [Pairs, ...Iterable<LayerRecord>[]]) => {
+      const changes = new LayerChanges()
+      for (const layer of layers) changes.add(layer)
+      return changes.untouched(whole).concat(changes.current())
+    },
+)
+
+/** The records of a layer as the chunks of its file. */
+export const encodedLayer: () => LibraryFunction = libraryFunction(
+  'encodedLayer',
+  () =>
+    async (records: Iterable<unknown>): Promise<EncodedChunk[]> => {
+      const pacer = new Pacer()
+      const chunks: EncodedChunk[] = []
+      for (const chunk of encodedChunks([Array.from(records)])) {
+        chunks.push(chunk)
+        if (pacer.isDue) await pacer.turn()
+      }
+      return chunks
+    },
+)
+
+function keysOf(pairs: readonly Pair<unknown, unknown>[]): KeyedMap<true> {
+  const keys = new KeyedMap<true>()
+  for (const [key] of pairs) keys.set(key, true)
+  return keys
+}
+
+function isSameKey(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b) || a === b) return true
+  return typeof a === 'object' && typeof b === 'object' && canonicalKey(a) === canonicalKey(b)
+}
+
+function isChanged(before: unknown, after: unknown): boolean {
+  return !Object.is(before, after) || (typeof after === 'object' && after !== null)
+}

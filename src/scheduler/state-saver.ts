@@ -1,0 +1,307 @@
+/**
+ * Saves the state of operators beside the batches, and gives it back to a new run. The first time the whole of it is saved, then
+ * what changed since the last time, a layer on top. Layers are merged into one before they weigh as much as half of the whole.
+ *
+ *     state/<operator>/<time>           a layer: the whole, or what changed since the layer before
+ *     state/<operator>/<time>-merged    the whole as of that time, made of layers
+ */
+import { readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { DStreamGraph } from '../dstream/dstream-graph.js'
+import { encodedLayer, mergedLayers } from '../dstream/state-layers.js'
+import type { StreamNode } from '../dstream/stream-node.js'
+import { MillraceError, toError } from '../errors.js'
+import { zipped } from '../rdd/combination.js'
+import type { JobDescription } from '../rdd/job-runner.js'
+import { HashPartitioner, samePartitioner } from '../rdd/partitioner.js'
+import type { RDD } from '../rdd/rdd.js'
+import { openDirectory } from '../storage/directory-handle.js'
+import type { Journal } from '../storage/journal.js'
+import type { JournalEvent } from '../storage/journal-events.js'
+import { LayerMerger } from '../storage/layer-merger.js'
+import { type EncodedChunk, writePartition } from '../storage/partition-file.js'
+import type { Time } from '../time.js'
+
+type StateSaved = Extract<JournalEvent, { type: 'stateSaved' }>
+
+/** More layers than this are merged, however small they are: each is a file to open at recovery. */
+const MAX_LAYERS = 32
+
+export interface StateSaverOptions {
+  /** The directory of all saved state. */
+  readonly directory: string
+  readonly journal: Journal
+  /** Gets what fails beside the batches; what could not be saved is tried again at the next checkpoint. */
+  readonly onError: (message: string, error: Error) => void
+}
+
+/** A layer that has been read and is to be written. */
+interface Layer {
+  readonly operator: string
+  readonly time: Time
+  readonly partitions: readonly (readonly EncodedChunk[])[]
+  readonly rdd: RDD<unknown>
+  /** True if it lies on what was saved before; else it is the whole. */
+  readonly isChanges: boolean
+}
+
+export class StateSaver {
+  readonly #options: StateSaverOptions
+  /** What is being written, one layer after another. */
+  #saving: Promise<void> = Promise.resolve()
+  readonly #writing = new Set<StreamNode>()
+  /** The RDD that was saved last, for what changed since. */
+  readonly #savedRdds = new Map<string, { readonly time: Time; readonly rdd: RDD<unknown> }>()
+  readonly #restored = new Map<StreamNode, Time>()
+  readonly #layerBytes = new Map<string, number>()
+  readonly #merger = new LayerMerger()
+  #merging: Promise<void> | null = null
+  #isClosing = false
+
+  constructor(options: StateSaverOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Gives every operator of the graph that has state its saved state back. Throws `CHECKPOINT_MISMATCH` when there is state of
+   * an operator that the graph no longer has.
+   */
+  restore(graph: DStreamGraph): void {
+    const nodes = new Map(graph.nodes.filter(hasState).map((node) => [node.id, node]))
+    for (const key of this.#options.journal.state.latest.keys()) {
+      const saved = key.startsWith('state ') ? this.#saved(key.slice('state '.length)) : null
+      if (saved === null) continue
+      const node = nodes.get(saved.operator)
+      if (node === undefined) throw unknownOperator(saved.operator, [...nodes.keys()])
+      const partitioner = saved.isHashed ? new HashPartitioner(saved.partitions) : null
+      const layers = saved.layers.map((layer) =>
+        graph.context.rdd<unknown>({
+          type: 'checkpointed',
+          id: graph.context.nextRddId(),
+          partitions: saved.partitions,
+          partitioner,
+          storageLevel: null,
+          directory: this.#layerDirectory(saved.operator, layer),
+          rddId: 0,
+        }),
+      )
+      node.restore(saved.time, zipped(layers, mergedLayers(), partitioner))
+      this.#savedRdds.set(node.id, { time: saved.time, rdd: node.generated.get(saved.time)! })
+      this.#restored.set(node, saved.time)
+      node.retained.add(saved.time)
+    }
+  }
+
+  /**
+   * Every output of the batch of `time` is done. Resolves when the state that is due has been read, before later batches can
+   * change it; it is written in the background.
+   */
+  async completed(time: Time, graph: DStreamGraph): Promise<void> {
+    // Restored state has been computed by now, and is kept: its files may be merged away.
+    for (const [node, restoredTime] of this.#restored) await node.cutHistory(restoredTime)
+    this.#restored.clear()
+    for (const node of graph.nodes) if (hasState(node) && node.isCheckpointTime(time)) await this.#save(node, time)
+  }
+
+  /** The batch of `time` was left out: states of that time and later are made anew, and nothing can be compared with them. */
+  leftOut(time: Time): void {
+    for (const [operator, saved] of this.#savedRdds) if (saved.time >= time) this.#savedRdds.delete(operator)
+  }
+
+  /** Saves what is newer than what has been saved, as of `time`, up to which every batch is done. Resolves when that is over. */
+  async finish(time: Time, graph: DStreamGraph): Promise<void> {
+    await this.#saving
+    for (const node of graph.nodes) {
+      if (!hasState(node)) continue
+      const times = [...node.generated.keys()].filter((generatedAt) => generatedAt <= time)
+      const latest = Math.max(...times)
+      if (times.length > 0 && latest > (this.#saved(node.id)?.time ?? graph.zeroTime)) await this.#save(node, latest)
+    }
+    await this.#saving
+  }
+
+  /** The earliest time from which input must be kept, so that the state of every operator can be computed again. */
+  keepFrom(graph: DStreamGraph, time: Time): Time {
+    let from = time
+    for (const node of graph.nodes) {
+      if (hasState(node)) from = Math.min(from, this.#saved(node.id)?.time ?? graph.zeroTime)
+    }
+    return from
+  }
+
+  /** Waits for what is being saved; a merge is given up. */
+  async close(): Promise<void> {
+    this.#isClosing = true
+    await this.#merger.stop()
+    await this.#merging
+    await this.#saving
+  }
+
+  /** Deletes what a run that was killed left behind: layers that were not finished, or not deleted. */
+  async tidy(): Promise<void> {
+    const { directory, journal } = this.#options
+    const wanted = new Set<string>()
+    for (const { event } of journal.state.latest.values()) {
+      if (event.type !== 'stateSaved') continue
+      for (const layer of event.layers) wanted.add(this.#layerDirectory(event.operator, layer))
+    }
+    for (const operator of await readdir(directory).catch(() => [])) {
+      for (const layer of await readdir(join(directory, operator)).catch(() => [])) {
+        const path = join(directory, operator, layer)
+        if (!wanted.has(path)) await this.#removeDirectory(path)
+      }
+    }
+  }
+
+  #saved(operator: string): StateSaved | null {
+    return this.#options.journal.state.latestOf<'stateSaved'>(`state ${operator}`)
+  }
+
+  /** Reads the state and has it written; when the last one still is, this time is left out. */
+  async #save(node: StreamNode, time: Time): Promise<void> {
+    const rdd = node.generated.get(time)
+    if (rdd === undefined || this.#writing.has(node)) return
+    const operator = node.id
+    this.#writing.add(node)
+    node.retained.add(time)
+    const written = (): void => {
+      for (const retained of node.retained) if (retained !== time) node.retained.delete(retained)
+      this.#writing.delete(node)
+    }
+    const failed = (error: unknown): void => {
+      this.#savedRdds.delete(operator)
+      node.retained.clear()
+      this.#writing.delete(node)
+      this.#options.onError(`The state of ${operator} could not be saved`, toError(error))
+    }
+    try {
+      const before = this.#saved(operator)
+      const changes = this.#changes(node, before, rdd)
+      const { lineage } = (changes ?? node.saved(rdd)).mapped({ type: 'iterate', f: encodedLayer() })
+      const job: JobDescription = { batchTime: time, outputId: null, name: `save the state of ${operator}` }
+      const partitions = (await rdd.context.runner.collect(lineage, null, job)) as EncodedChunk[][]
+      const isChanges = changes !== null
+      this.#saving = this.#saving
+        .then(() => this.#write({ operator, time, partitions, rdd, isChanges }))
+        .then(() => this.#mergeIfHeavy(operator))
+        .then(written, failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  async #write({ operator, time, partitions, rdd, isChanges }: Layer): Promise<void> {
+    const layer = String(time)
+    try {
+      const directory = await openDirectory(this.#layerDirectory(operator, layer))
+      for (const [partition, chunks] of partitions.entries()) await writePartition(directory, partition, chunks)
+      await this.#syncParents(operator)
+      const before = this.#saved(operator)
+      // A merge may have put one layer in the place of several meanwhile.
+      const layers = isChanges ? [...before!.layers, layer] : [layer]
+      const isHashed = rdd.partitioner?.type === 'hash'
+      const saved = { type: 'stateSaved' as const, operator, time, partitions: partitions.length, isHashed, layers }
+      await this.#options.journal.record(saved)
+      this.#savedRdds.set(operator, { time, rdd })
+      for (const old of before?.layers ?? []) if (!layers.includes(old)) await this.#remove(operator, old)
+    } catch (error) {
+      await this.#remove(operator, layer)
+      throw error
+    }
+  }
+
+  /** What changed since the state saved last, or null where the whole must be saved. */
+  #changes(node: StreamNode, before: StateSaved | null, rdd: RDD<unknown>): RDD<unknown> | null {
+    const saved = this.#savedRdds.get(node.id)
+    if (before === null || saved === undefined || saved.time !== before.time) return null
+    // Still kept, so that it can be read; and keys lie where they lay, or layers would not meet.
+    if (node.generated.get(saved.time) !== saved.rdd) return null
+    if (rdd.partitioner?.type !== 'hash' || !before.isHashed || before.partitions !== rdd.numPartitions) return null
+    return samePartitioner(saved.rdd.partitioner, rdd.partitioner) ? node.changes(saved.rdd, rdd) : null
+  }
+
+  async #mergeIfHeavy(operator: string): Promise<void> {
+    const saved = this.#saved(operator)!
+    const [whole, ...layers] = await Promise.all(saved.layers.map((layer) => this.#bytesOf(operator, layer)))
+    // One that is as heavy as this alone shows that nearly everything changes: the whole is quicker then.
+    if ((layers.at(-1) ?? 0) > whole! / 2) this.#savedRdds.delete(operator)
+    const isHeavy = layers.length > MAX_LAYERS || layers.reduce((sum, bytes) => sum + bytes, 0) > whole! / 2
+    if (!isHeavy || this.#merging !== null || this.#isClosing) return
+    this.#merging = this.#merge(saved)
+      .catch((error: unknown) => {
+        if (this.#isClosing) return
+        this.#options.onError(`The saved state of ${operator} could not be merged`, toError(error))
+      })
+      .finally(() => (this.#merging = null))
+  }
+
+  async #merge(from: StateSaved): Promise<void> {
+    const { operator, partitions } = from
+    const merged = `${from.time}-merged`
+    const directories = from.layers.map((layer) => this.#layerDirectory(operator, layer))
+    await this.#merger.merge({ directories, target: this.#layerDirectory(operator, merged), partitions })
+    await this.#syncParents(operator)
+    // Between two savings, so that neither overlooks what the other did.
+    const recorded = this.#saving.then(async () => {
+      const now = this.#saved(operator)!
+      const isBeneath = from.layers.every((layer, index) => now.layers[index] === layer)
+      if (isBeneath) {
+        const layers = [merged, ...now.layers.slice(from.layers.length)]
+        await this.#options.journal.record({ ...now, layers })
+      }
+      for (const old of isBeneath ? from.layers : [merged]) await this.#remove(operator, old)
+    })
+    this.#saving = recorded.catch(() => {})
+    await recorded
+  }
+
+  async #bytesOf(operator: string, layer: string): Promise<number> {
+    const directory = this.#layerDirectory(operator, layer)
+    let bytes = this.#layerBytes.get(directory)
+    if (bytes === undefined) {
+      bytes = 0
+      for (const name of await readdir(directory)) bytes += (await stat(join(directory, name))).size
+      this.#layerBytes.set(directory, bytes)
+    }
+    return bytes
+  }
+
+  async #remove(operator: string, layer: string): Promise<void> {
+    await this.#removeDirectory(this.#layerDirectory(operator, layer))
+  }
+
+  async #removeDirectory(path: string): Promise<void> {
+    this.#layerBytes.delete(path)
+    await rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+      this.#options.onError(`Old state in ${path} could not be deleted`, toError(error))
+    })
+  }
+
+  /** Puts the names of new layers on disk; their content is. */
+  async #syncParents(operator: string): Promise<void> {
+    const root = await openDirectory(this.#options.directory)
+    await (await root.directory(directoryName(operator))).sync()
+    await root.sync()
+  }
+
+  #layerDirectory(operator: string, layer: string): string {
+    return join(this.#options.directory, directoryName(operator), layer)
+  }
+}
+
+/** A name of one's own for any operator id, whatever it is made of. */
+function directoryName(operator: string): string {
+  return encodeURIComponent(operator).replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length))
+}
+
+function hasState(node: StreamNode): boolean {
+  return node.mustCheckpoint
+}
+
+function unknownOperator(operator: string, known: readonly string[]): MillraceError {
+  return new MillraceError(
+    'CHECKPOINT_MISMATCH',
+    `The checkpoint holds state of the operator ${operator}, and this job has no such operator with state (it has: ${known.join(', ') || 'none'}). Give the operator its old name with .named(${JSON.stringify(operator)}), or, to give up its state, use an empty checkpoint directory.`,
+    { details: { operator, known } },
+  )
+}

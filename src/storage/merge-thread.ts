@@ -1,0 +1,17 @@
+/** A thread that merges layers of saved state into one and ends: the work of its whole, kept away from the batches. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { errorToData } from '../errors.js'
+import { openDirectory } from './directory-handle.js'
+import type { MergeRequest, MergeResult } from './layer-merger.js'
+import { mergePartition } from './layers.js'
+
+const { directories, target, partitions } = workerData as MergeRequest
+let result: MergeResult = { error: null }
+try {
+  const layers = await Promise.all(directories.map(openDirectory))
+  const into = await openDirectory(target)
+  for (let partition = 0; partition < partitions; partition++) await mergePartition(layers, into, partition)
+} catch (thrown) {
+  result = { error: errorToData(thrown) }
+}
+parentPort!.postMessage(result)

@@ -1,0 +1,230 @@
+/** State in layers: whatever changes, whenever the job is cut, a new run finds exactly what the last one had. */
+import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { StateSpec, StreamingContext } from 'millrace'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Describe, type Run, startOn } from '../support/durable-job.js'
+import { randomNumbers } from '../support/random-numbers.js'
+
+let directory = ''
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'millrace-state-'))
+})
+afterEach(async () => {
+  await StreamingContext.getActive()?.stop()
+  await rm(directory, { recursive: true, force: true })
+})
+
+const budget = Number(process.env.MILLRACE_BUDGET ?? 1)
+
+/** Everything a function of state can do to a key, by the record that comes: count it, remove it; keys not seen for 6 batches time out. */
+const describeJob: Describe = ({ ssc, hand, batches }) => {
+  const pairs = ssc.receiverStream(hand).map((record) => record.split(' ') as [string, string])
+  const mapped = pairs.mapWithState(
+    StateSpec.function((key: string, action: string | null, state) => {
+      if (action === null) return `${key} timed out`
+      if (action === 'remove') {
+        if (state.exists()) state.remove()
+        return `${key} removed`
+      }
+      state.update(((state.getOption() as number | null) ?? 0) + 1)
+      return `${key} ${state.get()}`
+    }).timeout(6000),
+  )
+  mapped.named('mapped').checkpoint(1000)
+  const counted = (name: string, start: () => unknown, add: (state: unknown) => unknown) => {
+    const stream = pairs
+      .updateStateByKey((actions: string[], state: unknown) => {
+        let current = state
+        for (const action of actions) current = action === 'remove' ? null : add(current ?? start())
+        return current
+      })
+      .named(name)
+    stream.checkpoint(1000)
+    return stream
+  }
+  const numbers = counted(
+    'numbers',
+    () => 0,
+    (n) => (n as number) + 1,
+  )
+  // The same object, changed in place.
+  const objects = counted(
+    'objects',
+    () => ({ n: 0 }),
+    (state) => {
+      ;(state as { n: number }).n++
+      return state
+    },
+  )
+  const window = pairs
+    .mapValues(() => 1)
+    .reduceByKeyAndWindow(
+      (a, b) => a + b,
+      (a, b) => a - b,
+      3000,
+      1000,
+      undefined,
+      ([, n]) => n > 0,
+    )
+  window.named('window').checkpoint(1000)
+  const outputs = { mapped, states: mapped.stateSnapshots(), numbers, objects, window }
+  for (const [name, stream] of Object.entries(outputs)) {
+    ;(stream as typeof numbers).foreachRDD(async (rdd, time) => {
+      batches.push([time, [name, ...(await rdd.collect()).map((record) => JSON.stringify(record)).sort()]])
+    })
+  }
+}
+
+/** What each batch brings: first every key, then changes to a few of them. */
+function input(batches: number, keys: number): string[][] {
+  const random = randomNumbers(7)
+  const all = [Array.from({ length: keys }, (_, key) => `k${key} add`)]
+  while (all.length < batches) {
+    const changes = Math.floor(random() * 12)
+    all.push(
+      Array.from({ length: changes }, () => {
+        // Some keys are new ones.
+        const key = Math.floor(random() * keys * 1.1)
+        return `k${key} ${random() < 0.3 ? 'remove' : 'add'}`
+      }),
+    )
+  }
+  return all
+}
+
+const layersOf = async (operator: string): Promise<string[]> =>
+  (await readdir(join(directory, 'state', operator)).catch(() => [])).sort(
+    (a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10),
+  )
+
+describe('saved state', () => {
+  it('is what it was, wherever the job is cut', { timeout: 240_000 }, async () => {
+    const records = input(40, 300)
+    const run = async (cuts: readonly number[], graceful: boolean): Promise<[number, string[]][]> => {
+      const seen: [number, string[]][] = []
+      let at = 0
+      for (const cut of [...cuts, records.length]) {
+        const part: Run = await startOn(directory, at * 1000 + 1, { describe: describeJob })
+        for (; at < cut; at++) {
+          if (records[at]!.length > 0) await part.hand.give(...records[at]!)
+          await part.nextBatch()
+        }
+        await part.ssc.stop({ graceful })
+        seen.push(...part.batches)
+      }
+      return seen
+    }
+    const expected = await run([], false)
+    const random = randomNumbers(11)
+    for (let round = 0; round < Math.ceil(3 * budget); round++) {
+      const cuts = records.map((_, index) => index).filter((index) => index > 0 && random() < 0.25)
+      await rm(directory, { recursive: true })
+      expect(await run(cuts, round % 2 === 1), `cut at ${cuts}`).toEqual(expected)
+    }
+  })
+
+  it('is the whole at first, then what changed, then one layer again when these have grown heavy', {
+    timeout: 120_000,
+  }, async () => {
+    const job: Describe = ({ ssc, hand }) => {
+      const totals = ssc
+        .receiverStream(hand)
+        .map((key) => [key, 1])
+        .mapWithState(
+          StateSpec.function((_key: string, _one: number | null, state) => {
+            state.update(((state.getOption() as number | null) ?? 0) + 1)
+            return 0
+          }),
+        )
+      totals.named('totals').checkpoint(1000)
+      totals.foreachRDD(() => {})
+    }
+    const keys = Array.from({ length: 20_000 }, (_, key) => `key-${key}`)
+    const run = await startOn(directory, 0, { describe: job })
+    await run.hand.give(...keys)
+    await run.nextBatch()
+    // A checkpoint is left out while the one before is still being written: not every batch makes a layer.
+    for (let batch = 0; (await layersOf('totals')).length < 4; batch++) {
+      await run.hand.give(...keys.slice(batch * 10, batch * 10 + 10))
+      await run.nextBatch()
+    }
+    const now = run.clock.now()
+    await run.ssc.stop()
+    expect((await layersOf('totals')).join(' ')).toMatch(/^1000( \d+){3,}$/)
+    const again = await startOn(directory, now, { describe: job })
+    for (let batch = 0; (await layersOf('totals')).includes('1000'); batch = (batch + 2000) % 20_000) {
+      await again.hand.give(...keys.slice(batch, batch + 2000))
+      await again.nextBatch()
+    }
+    await again.ssc.stop()
+    expect((await layersOf('totals'))[0]).toMatch(/^\d+-merged$/)
+  })
+
+  it('is saved at a graceful stop, so that nothing is computed again', async () => {
+    let calls = 0
+    const job: Describe = ({ ssc, hand, batches }) => {
+      const totals = ssc
+        .receiverStream(hand)
+        .map((key) => {
+          calls++
+          return [key, 1]
+        })
+        .updateStateByKey((ones, total: number | null) => (total ?? 0) + ones.length)
+      totals.foreachRDD(async (rdd, time) => {
+        batches.push([time, (await rdd.collect()).map(String)])
+      })
+    }
+    const first = await startOn(directory, 0, { describe: job })
+    await first.hand.give('a', 'a', 'a')
+    await first.nextBatch()
+    await first.ssc.stop({ graceful: true })
+    expect(calls).toBe(3)
+    const second = await startOn(directory, 1000, { describe: job })
+    await second.hand.give('a')
+    await second.nextBatch()
+    expect(second.batches).toEqual([[2000, ['a,4']]])
+    expect(calls).toBe(4)
+  })
+
+  it('leaves nothing behind of what a killed run had begun to save', async () => {
+    const first = await startOn(directory, 0, { describe: describeJob })
+    await first.hand.give('a add')
+    await first.nextBatch()
+    await first.ssc.stop({ graceful: true })
+    const stray = await startOn(directory, 1000, { describe: describeJob })
+    await stray.ssc.stop()
+    await mkdir(join(directory, 'state', 'numbers', '5000'))
+    await writeFile(join(directory, 'state', 'numbers', '5000', 'part-00000.tmp'), 'half')
+    await mkdir(join(directory, 'state', 'other', '1000'), { recursive: true })
+    const second = await startOn(directory, 1000, { describe: describeJob })
+    expect(await layersOf('numbers')).toEqual(['1000'])
+    expect(await layersOf('other')).toEqual([])
+    await second.hand.give('a add')
+    await second.nextBatch()
+    expect(second.batches.find(([, [name]]) => name === 'numbers')).toEqual([2000, ['numbers', '["a",2]']])
+  })
+
+  it.each([
+    ['cut short', (path: string) => truncate(path, 30)],
+    ['another file', (path: string) => writeFile(path, 'something else altogether, but long enough')],
+    ['not there', (path: string) => rm(path)],
+  ])('is refused, by name, when a file of it is %s', async (_, damage) => {
+    const first = await startOn(directory, 0, { describe: describeJob })
+    await first.hand.give('a add', 'b add')
+    await first.nextBatch()
+    await first.ssc.stop({ graceful: true })
+    await damage(join(directory, 'state', 'numbers', '1000', 'part-00000'))
+    const second = await startOn(directory, 1000, { describe: describeJob })
+    await second.nextBatch()
+    const error = await second.ssc.awaitTermination().catch((thrown: unknown) => thrown)
+    expect(String(error)).toContain(join('state', 'numbers', '1000', 'part-00000'))
+    const codes: unknown[] = []
+    for (let cause = error as NodeJS.ErrnoException | undefined; cause !== undefined; ) {
+      codes.push(cause.code)
+      cause = cause.cause as NodeJS.ErrnoException | undefined
+    }
+    expect(codes).toContain('CHECKPOINT_INVALID')
+  })
+})
