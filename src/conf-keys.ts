@@ -260,6 +260,12 @@ export const confKeys = {
   'spark.locality.wait.rack': { kind: 'duration', default: null, on: 'spark', doc: 'the same, for one level' },
   'spark.locality.wait.legacyResetOnTaskLaunch': { kind: 'boolean', default: false, on: 'spark', doc: 'see Spark' },
   'spark.task.maxFailures': { kind: 'count', default: 4, on: 'both', doc: 'how often one task may fail' },
+  'spark.task.timeout': {
+    kind: 'duration',
+    default: null,
+    on: 'embedded',
+    doc: 'how long a task may run in a thread of local[N] before the thread is ended and the task run again; not set means no limit',
+  },
   'spark.task.cpus': { kind: 'count', default: 1, on: 'spark', doc: 'cores a task takes' },
   'spark.stage.maxConsecutiveAttempts': {
     kind: 'count',
@@ -267,18 +273,23 @@ export const confKeys = {
     on: 'both',
     doc: 'how often one stage may be tried again after lost output',
   },
-  'spark.speculation': { kind: 'boolean', default: false, on: 'spark', doc: 'run slow tasks a second time elsewhere' },
-  'spark.speculation.interval': { kind: 'duration', default: 100, on: 'spark', doc: 'how often slow tasks are sought' },
-  'spark.speculation.multiplier': { kind: 'number', default: 1.5, on: 'spark', doc: 'how many medians make slow' },
-  'spark.speculation.quantile': { kind: 'number', default: 0.75, on: 'spark', doc: 'tasks that must be done before' },
-  'spark.speculation.minTaskRuntime': { kind: 'duration', default: 100, on: 'spark', doc: 'the shortest slow task' },
-  'spark.speculation.task.duration.threshold': { kind: 'duration', default: null, on: 'spark', doc: 'see Spark' },
+  'spark.speculation': { kind: 'boolean', default: false, on: 'both', doc: 'run slow tasks a second time elsewhere' },
+  'spark.speculation.interval': { kind: 'duration', default: 100, on: 'both', doc: 'how often slow tasks are sought' },
+  'spark.speculation.multiplier': { kind: 'number', default: 1.5, on: 'both', doc: 'how many medians make slow' },
+  'spark.speculation.quantile': { kind: 'number', default: 0.75, on: 'both', doc: 'tasks that must be done before' },
+  'spark.speculation.minTaskRuntime': { kind: 'duration', default: 100, on: 'both', doc: 'the shortest slow task' },
+  'spark.speculation.task.duration.threshold': {
+    kind: 'duration',
+    default: null,
+    on: 'both',
+    doc: 'in a stage of few tasks, the time after which one is slow whatever the others take',
+  },
   'spark.scheduler.mode': {
     kind: 'text',
-    default: 'FIFO',
+    default: null,
     choices: ['FIFO', 'FAIR'],
-    on: 'spark',
-    doc: 'the order of jobs that run at once',
+    on: 'both',
+    doc: 'which of the jobs that run at once gets a free thread: the first one, or the one that runs the fewest tasks; not set means FAIR in threads, so that a long job does not hold up the batches, and FIFO on Spark',
   },
   'spark.scheduler.listenerbus.eventqueue.capacity': {
     kind: 'count',
@@ -367,12 +378,6 @@ export const confKeys = {
     doc: 'options of the Node processes beside the executors, such as --max-old-space-size=512',
   },
 
-  'millrace.task.timeout': {
-    kind: 'duration',
-    default: null,
-    on: 'embedded',
-    doc: 'how long a task may run in a thread of local[N] before the thread is ended and the task run again; not set means no limit',
-  },
   'millrace.storage.memory': {
     kind: 'bytes',
     default: 1_073_741_824,

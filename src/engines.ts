@@ -6,7 +6,9 @@ import { EmbeddedEngine, type ThreadOptions } from './engine/embedded/embedded-e
 import type { GraphSource } from './engine/embedded/messages.js'
 import type { Engine, ReceiverListener } from './engine/engine.js'
 import { MillraceError } from './errors.js'
+import type { AccumulatorUpdate } from './rdd/accumulator.js'
 import type { Receiver } from './receiver/receiver.js'
+import type { ListenerBus } from './scheduler/streaming-listener.js'
 import type { Clock } from './time.js'
 
 /** What an engine is made from. */
@@ -17,6 +19,10 @@ export interface EngineSetup {
   /** Filled while the graph is described; complete when the context starts. */
   readonly receivers: ReadonlyMap<number, Receiver<unknown>>
   readonly listener: ReceiverListener
+  /** Where the engine tells of its stages, tasks and threads. */
+  readonly bus: ListenerBus
+  /** Takes what tasks elsewhere added to accumulators. */
+  readonly accumulated: (updates: readonly AccumulatorUpdate[]) => void
   /** To be called when the engine cannot go on, for a reason no call can report. */
   readonly onFailure: (error: Error) => void
   /** Where workers find the graph, or null for a graph that exists in this process only. */
@@ -41,6 +47,9 @@ export function scriptEngine(setup: EngineSetup): Engine {
     ratePerSecond: initialRate(conf),
     storageBytes: conf.get('millrace.storage.memory'),
     shuffleBytes: conf.get('millrace.shuffle.memory'),
+    stageAttemptsMax: conf.get('spark.stage.maxConsecutiveAttempts'),
+    bus: setup.bus,
+    accumulated: setup.accumulated,
     threads,
   })
 }
@@ -55,8 +64,18 @@ function threadOptions({ master, conf, source, shape }: EngineSetup): ThreadOpti
     conf: conf.toObject(),
     shape,
     maxFailures: match[2] === undefined ? conf.get('spark.task.maxFailures') : Number(match[2]),
-    taskTimeoutMs: conf.get('millrace.task.timeout'),
+    taskTimeoutMs: conf.get('spark.task.timeout'),
     heapBytes: conf.get('millrace.executor.memory'),
+    mode: conf.get('spark.scheduler.mode') ?? 'FAIR',
+    speculation: conf.get('spark.speculation')
+      ? {
+          intervalMs: conf.get('spark.speculation.interval'),
+          quantile: conf.get('spark.speculation.quantile'),
+          multiplier: conf.get('spark.speculation.multiplier'),
+          minTaskMs: conf.get('spark.speculation.minTaskRuntime'),
+          thresholdMs: conf.get('spark.speculation.task.duration.threshold'),
+        }
+      : null,
   }
 }
 

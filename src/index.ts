@@ -63,5 +63,6 @@ export type {
   StreamInputInfo,
   StreamingListener,
 } from './scheduler/streaming-listener.js'
+export type { ExecutorInfo, StageInfo, TaskInfo, TaskLocality, TaskMetrics } from './scheduler/task-info.js'
 export { StreamingContext } from './streaming-context.js'
 export { type Clock, type Duration, milliseconds, minutes, seconds, Time } from './time.js'

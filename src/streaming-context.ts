@@ -92,6 +92,8 @@ export class StreamingContext extends ProcessContexts {
       clock: parts.clock ?? systemClock,
       receivers: this.#receivers,
       listener: new ReceiverStates(this.#bus, this.#log, () => this.#engine.clock.now()),
+      bus: this.#bus,
+      accumulated: (updates) => this.sparkContext.accumulators.merge(updates),
       onFailure: (error) => this.#stopWith(error),
       source: parts.source ?? null,
       shape: () => graphShape(this.graph),

@@ -1,5 +1,10 @@
 /** The graph of `executors.mjs`: one side of it is used through the RDDs a `transform` makes, which is what reaches the threads. */
-import { defineJob } from '../../dist/index.js'
+import { defineJob, Receiver, StorageLevel } from '../../dist/index.js'
+
+class SilentReceiver extends Receiver {
+  onStart() {}
+  onStop() {}
+}
 
 const operations = {
   /** One task that does nothing. */
@@ -37,9 +42,16 @@ const operations = {
 }
 
 export default defineJob({ name: 'executors', batchInterval: '1ms', conf: { 'spark.ui.enabled': false } }, (ssc) => {
-  const rdds = Object.fromEntries(Object.entries(operations).map(([name, make]) => [name, make(ssc)]))
+  const { shuffle, ...others } = operations
+  const rdds = Object.fromEntries(Object.entries(others).map(([name, make]) => [name, make(ssc)]))
+  // The map side of a shuffle runs once: every round needs a shuffle of its own.
+  rdds.shuffles = Array.from({ length: 4 }, () => shuffle(ssc))
   globalThis.millraceBenchmark = { ssc, rdds }
-  ssc.queueStream([], true).foreachRDD(async (rdd) => {
-    await rdd.collect()
-  })
+  ssc
+    .receiverStream(new SilentReceiver(StorageLevel.MEMORY_ONLY))
+    .map((word) => [word, 1])
+    .reduceByKey((a, b) => a + b)
+    .foreachRDD(async (rdd) => {
+      await rdd.collect()
+    })
 })

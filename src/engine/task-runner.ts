@@ -7,6 +7,7 @@ import { assertNever, MillraceError } from '../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, NarrowOperation, PartitionedLineage } from '../rdd/lineage.js'
 import { Pacer } from '../rdd/pacer.js'
 import { type FoldState, type FusedLoop, type FusedOperation, fusedLoop, type Terminal } from './fused-loop.js'
+import { InputCount } from './input-count.js'
 
 /** Records in arrays of some hundreds: how every source hands out its partition. */
 export type Chunks = Iterable<readonly unknown[]>
@@ -24,21 +25,27 @@ export interface TaskInputs {
   readCheckpoint(lineage: CheckpointedLineage, partition: number): Promise<Chunks>
 }
 
-/** The records of one partition. */
-export async function computePartition(lineage: Lineage, partition: number, inputs: TaskInputs): Promise<unknown[]> {
+/** The records of one partition; what it reads is added to `count`. */
+export async function computePartition(
+  lineage: Lineage,
+  partition: number,
+  inputs: TaskInputs,
+  count: InputCount = new InputCount(),
+): Promise<unknown[]> {
   const records: unknown[] = []
-  await new TaskRunner(inputs).push(lineage, partition, records)
+  await new TaskRunner(inputs, count).push(lineage, partition, records)
   return records
 }
 
-/** Gives every record of one partition to `emit`. */
+/** Gives every record of one partition to `emit`; what it reads is added to `count`. */
 export async function forEachRecord(
   lineage: Lineage,
   partition: number,
   inputs: TaskInputs,
   emit: (record: unknown) => void,
+  count: InputCount = new InputCount(),
 ): Promise<void> {
-  await new TaskRunner(inputs).drive(lineage, partition, { type: 'call' }, emit)
+  await new TaskRunner(inputs, count).drive(lineage, partition, { type: 'call' }, emit)
 }
 
 /** Part of a partition: where its records come from, and the fused operations above that. A united partition has several. */
@@ -49,10 +56,12 @@ interface Branch {
 
 class TaskRunner {
   readonly #inputs: TaskInputs
+  readonly #count: InputCount
   readonly #pacer = new Pacer()
 
-  constructor(inputs: TaskInputs) {
+  constructor(inputs: TaskInputs, count: InputCount) {
     this.#inputs = inputs
+    this.#count = count
   }
 
   push(lineage: Lineage, partition: number, out: unknown[]): Promise<void> {
@@ -113,20 +122,20 @@ class TaskRunner {
   async #open(node: Lineage, partition: number): Promise<Chunks> {
     if (node.storageLevel !== null) {
       const cached = await this.#inputs.readCached(node, partition)
-      if (cached !== null) return [cached]
+      if (cached !== null) return this.#count.chunks([cached])
       const records = await this.#records({ ...node, storageLevel: null }, partition)
       await this.#inputs.cache(node, partition, records)
       return [records]
     }
     switch (node.type) {
       case 'parallelized':
-        return [node.slices[partition]!]
+        return this.#count.chunks([node.slices[partition]!])
       case 'blocks':
-        return this.#blocks(node.blocks[partition]!)
+        return this.#count.chunks(await this.#blocks(node.blocks[partition]!))
       case 'partitioned':
-        return this.#inputs.readShuffle(node, partition)
+        return this.#count.chunks(await this.#inputs.readShuffle(node, partition))
       case 'checkpointed':
-        return this.#inputs.readCheckpoint(node, partition)
+        return this.#count.chunks(await this.#inputs.readCheckpoint(node, partition))
       case 'united':
         throw new MillraceError('INTERNAL', 'A united node is read through its parents.')
       case 'mapped':
@@ -138,7 +147,10 @@ class TaskRunner {
 
   async #blocks(blocks: readonly BlockInfo[]): Promise<Chunks> {
     const opened: Chunks[] = []
-    for (const block of blocks) opened.push(await this.#inputs.readBlock(block))
+    for (const block of blocks) {
+      opened.push(await this.#inputs.readBlock(block))
+      this.#count.bytes += block.bytes
+    }
     return (function* (): Generator<readonly unknown[]> {
       for (const chunks of opened) yield* chunks
     })()

@@ -1,5 +1,6 @@
 /** What happens in a streaming context, as events: for metrics, pages and tests. Names and fields are Spark's. */
 import type { Time } from '../time.js'
+import type { ExecutorInfo, StageInfo, TaskInfo } from './task-info.js'
 
 /** How many records one input stream brought to a batch. */
 export interface StreamInputInfo {
@@ -58,6 +59,15 @@ export interface StreamingListener {
   onBatchCompleted?(batch: BatchInfo): void
   onOutputOperationStarted?(output: OutputOperationInfo): void
   onOutputOperationCompleted?(output: OutputOperationInfo): void
+  /** On the embedded engine, as all below. */
+  onStageSubmitted?(stage: StageInfo): void
+  /** Also for failed stages: see `failureReason`. */
+  onStageCompleted?(stage: StageInfo): void
+  onTaskStart?(task: TaskInfo): void
+  /** For every attempt, whatever came of it: see `status`. */
+  onTaskEnd?(task: TaskInfo): void
+  onExecutorAdded?(executor: ExecutorInfo): void
+  onExecutorRemoved?(executor: ExecutorInfo): void
 }
 
 type EventName = keyof StreamingListener
@@ -73,6 +83,12 @@ export class ListenerBus {
 
   remove(listener: StreamingListener): void {
     this.#listeners.delete(listener)
+  }
+
+  /** True if some listener wants to hear of it: what is not wanted need not be put together. */
+  wants(name: EventName): boolean {
+    for (const listener of this.#listeners) if (listener[name] !== undefined) return true
+    return false
   }
 
   /** True while a listener is being called. */

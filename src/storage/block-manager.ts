@@ -123,6 +123,14 @@ export class BlockManager {
     this.#options.onDropped(entry.content)
   }
 
+  /** A file is gone: partitions that were in it are not kept any more, so that they are computed again where they can be. */
+  lost(path: string): void {
+    for (const [id, { content, level }] of this.#blocks) {
+      const isIn = content.type === 'stored' && content.stored.type === 'file' && content.stored.path === path
+      if (isIn && level !== null) this.remove(id)
+    }
+  }
+
   /** Removes the partitions of an RDD. */
   removeRdd(rddId: number): void {
     this.#pinned.delete(rddId)

@@ -107,11 +107,11 @@ describe.each(Object.entries(phases))('in %s', (_, build) => {
   })
 })
 
-test('a task beyond millrace.task.timeout loses its thread and runs again in another', async () => {
+test('a task beyond spark.task.timeout loses its thread and runs again in another', async () => {
   const build = ([readings]: readonly [DStream<Reading>]): DStream<unknown> =>
     phases['the map side of a shuffle']!(readings)
   const calm = await runBatches({ inputs: [batches(null)], build })
-  const conf = { 'millrace.task.timeout': '2s' }
+  const conf = { 'spark.task.timeout': '2s' }
   const outputs = await runBatches({ inputs: [batches('loop')], build, master: 'local[2]', conf })
   expect(existsSync(`${markers}/loop-${runs - 1}`)).toBe(true)
   expect(sorted(outputs)).toEqual(sorted(calm))

@@ -15,6 +15,10 @@ export interface TaskScheduler {
   hasCached(lineage: Lineage): boolean
   /** Keeps the partitions of this RDD, come what may, until they are forgotten. */
   pin(rddId: number): void
+  /** The map tasks of this shuffle whose output is not there. */
+  missingOutputs(shuffle: PartitionedLineage): number[]
+  /** A file is gone: whatever was in it, and can be, is computed again when it is asked for. */
+  lost(path: string): void
   forgetShuffle(shuffleId: number): void
   forgetCached(rddId: number): void
 }
@@ -22,13 +26,18 @@ export interface TaskScheduler {
 export class DagScheduler implements JobRunner {
   readonly #tasks: TaskScheduler
   /** Map sides that are done or running, by the shuffle's node: they go when nothing can ask for the shuffle again. */
-  readonly #mapSides = new WeakMap<PartitionedLineage, Promise<void>>()
+  readonly #mapSides = new WeakMap<PartitionedLineage, { isRunning: boolean; readonly done: Promise<void> }>()
+  /** Shuffles as their map tasks write them: with the bounds of their ranges. */
+  readonly #placed = new WeakMap<PartitionedLineage, PartitionedLineage>()
+  readonly #stageAttemptsMax: number
   readonly #collected: FinalizationRegistry<number>
 
   readonly defaultParallelism: number
 
-  constructor(tasks: TaskScheduler, defaultParallelism: number) {
+  /** `stageAttemptsMax` is how often a stage is tried when what it relies on is gone. */
+  constructor(tasks: TaskScheduler, defaultParallelism: number, stageAttemptsMax: number) {
     this.#tasks = tasks
+    this.#stageAttemptsMax = stageAttemptsMax
     this.defaultParallelism = defaultParallelism
     this.#collected = new FinalizationRegistry((shuffleId) => tasks.forgetShuffle(shuffleId))
   }
@@ -71,7 +80,9 @@ export class DagScheduler implements JobRunner {
         job.signal?.throwIfAborted()
         return await this.#tasks.runStage(tasks, job)
       } catch (error) {
-        if (attempt === stageAttemptsMax || !isMissingShuffle(error)) throw error
+        const lost = lostData(error)
+        if (attempt >= this.#stageAttemptsMax || lost === null) throw error
+        if (lost.path !== null) this.#tasks.lost(lost.path)
       }
     }
   }
@@ -103,25 +114,30 @@ export class DagScheduler implements JobRunner {
     }
   }
 
+  /** Runs the map tasks whose output is not there: all of them the first time, later those whose output was lost. */
   #ensureMapSide(shuffle: PartitionedLineage, job: JobDescription): Promise<void> {
-    let running = this.#mapSides.get(shuffle)
-    if (running === undefined) {
-      running = this.#runMapSide(shuffle, job)
-      this.#mapSides.set(shuffle, running)
-      this.#collected.register(shuffle, shuffle.id)
+    const known = this.#mapSides.get(shuffle)
+    if (known !== undefined && (known.isRunning || this.#tasks.missingOutputs(shuffle).length === 0)) return known.done
+    if (known === undefined) this.#collected.register(shuffle, shuffle.id)
+    const mapSide = { isRunning: true, done: this.#runMapSide(shuffle, job) }
+    this.#mapSides.set(shuffle, mapSide)
+    mapSide.done.then(
+      () => {
+        mapSide.isRunning = false
+      },
       // A map side that failed is tried again by the next job that needs it.
-      running.catch(() => this.#mapSides.delete(shuffle))
-    }
-    return running
+      () => this.#mapSides.delete(shuffle),
+    )
+    return mapSide.done
   }
 
   async #runMapSide(shuffle: PartitionedLineage, job: JobDescription): Promise<void> {
-    const placed = await this.#withBounds(shuffle, job)
-    const tasks = Array.from({ length: shuffle.parent.partitions }, (_, partition) => ({
-      type: 'shuffleMap' as const,
-      shuffle: placed,
-      partition,
-    }))
+    // Output that is written again must fall into the same ranges.
+    const placed = this.#placed.get(shuffle) ?? (await this.#withBounds(shuffle, job))
+    this.#placed.set(shuffle, placed)
+    const tasks = this.#tasks
+      .missingOutputs(shuffle)
+      .map((partition) => ({ type: 'shuffleMap' as const, shuffle: placed, partition }))
     await this.#runStage(shuffle.parent, tasks, job)
   }
 
@@ -134,13 +150,13 @@ export class DagScheduler implements JobRunner {
   }
 }
 
-/** How often a stage is tried again because partitions it relied on are gone. */
-const stageAttemptsMax = 4
-
-/** True if a task wanted the output of a shuffle that has not been run. */
-function isMissingShuffle(error: unknown): boolean {
+/** What a stage failed for want of: the output of a shuffle, or a file; null when it failed of something else. */
+function lostData(error: unknown): { readonly path: string | null } | null {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if (MillraceError.is(cause, 'BLOCK_NOT_FOUND')) return cause.details.shuffle !== undefined
+    if (!MillraceError.is(cause, 'BLOCK_NOT_FOUND')) continue
+    const { path, shuffle } = cause.details
+    if (typeof path === 'string') return { path }
+    return shuffle === undefined ? null : { path: null }
   }
-  return false
+  return null
 }

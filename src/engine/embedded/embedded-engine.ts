@@ -6,8 +6,10 @@
 import { randomUUID } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobRunner } from '../../rdd/job-runner.js'
 import type { Receiver } from '../../receiver/receiver.js'
+import type { ListenerBus } from '../../scheduler/streaming-listener.js'
 import { type BlockContent, BlockManager } from '../../storage/block-manager.js'
 import type { Journal } from '../../storage/journal.js'
 import { SharedPool } from '../../storage/shared-bytes.js'
@@ -24,6 +26,8 @@ import type { GraphSource } from './messages.js'
 import { ReceiverThreads } from './receiver-threads.js'
 import { ReceiverTracker } from './receiver-tracker.js'
 import { SharedMemory } from './shared-memory.js'
+import { TaskReporter } from './task-reporter.js'
+import type { Speculation } from './task-set.js'
 import { ThreadPool } from './thread-pool.js'
 import { discard, driverThread, ThreadTaskScheduler } from './thread-task-scheduler.js'
 
@@ -43,6 +47,12 @@ export interface EmbeddedEngineOptions {
   readonly storageBytes: number
   /** Output of map tasks that may lie in memory, in bytes. */
   readonly shuffleBytes: number
+  /** How often a stage is tried when what it relies on is gone. */
+  readonly stageAttemptsMax: number
+  /** Hears of stages, tasks and threads. */
+  readonly bus: ListenerBus
+  /** Takes what tasks in threads added to accumulators. */
+  readonly accumulated: (updates: readonly AccumulatorUpdate[]) => void
   /** The threads of `local[N]`, or null for `local`. */
   readonly threads: ThreadOptions | null
 }
@@ -56,6 +66,10 @@ export interface ThreadOptions {
   readonly shape: () => readonly string[]
   readonly maxFailures: number
   readonly taskTimeoutMs: number | null
+  /** The order of stages that run at once. */
+  readonly mode: 'FAIR' | 'FIFO'
+  /** Null for no second copies of slow tasks. */
+  readonly speculation: Speculation | null
   /** The heap of each thread, in bytes, or null for what Node gives. */
   readonly heapBytes: number | null
 }
@@ -77,7 +91,8 @@ export class EmbeddedEngine implements Engine {
     const spillDirectory = join(tmpdir(), `millrace-${process.pid}-${randomUUID().slice(0, 8)}`)
     const spill = new SpillDirectory(spillDirectory)
     this.#spill = spill
-    const { storageBytes } = options
+    const { storageBytes, stageAttemptsMax, accumulated } = options
+    const reporter = new TaskReporter(options.bus, () => clock.now())
     if (threads === null) {
       const onDropped = (content: BlockContent): void => {
         if (content.type === 'stored') removeStored(content.stored)
@@ -86,12 +101,12 @@ export class EmbeddedEngine implements Engine {
       const mapOutputs = new MapOutputs(options.shuffleBytes, removeStored)
       this.#executor = new Executor({ id: driverThread, blocks, receivers, mapOutputs, spillDirectory })
       this.#tracker = new ReceiverTracker({ ...options, blocks, threads: null, prepare: async () => {} })
-      this.runner = new DagScheduler(new LocalTaskScheduler(this.#executor), parallelism)
+      const tasks = new LocalTaskScheduler(this.#executor, reporter)
+      this.runner = new DagScheduler(tasks, parallelism, stageAttemptsMax)
     } else {
       let lastId = driverThread
       const nextId = (): number => ++lastId
-      const { count, shape, maxFailures, taskTimeoutMs } = threads
-      const { source, conf, heapBytes } = threads
+      const { count, shape, source, conf, heapBytes } = threads
       const start = { source, conf, heapBytes, parallelism, spillDirectory }
       const shared = new SharedPool()
       const memory: SharedMemory = new SharedMemory((thread, bytes) => {
@@ -100,20 +115,21 @@ export class EmbeddedEngine implements Engine {
         hosts.giveBack(thread, bytes)
       })
       const own = (stored: StoredBytes, thread: number): void => memory.own(stored, thread)
-      const pool = new ThreadPool({ threads: count, start, shape, nextId })
-      const hosts = new ReceiverThreads({ threadsMax: count, start, shape, nextId, own })
+      const pool = new ThreadPool({ threads: count, start, shape, nextId, reporter })
+      const hosts = new ReceiverThreads({ threadsMax: count, start, shape, nextId, own, reporter })
       const onDropped = (content: BlockContent): void => {
         if (content.type === 'stored') discard(memory, content.stored)
       }
       const blocks = new BlockManager({ memoryBytes: storageBytes, spill, onDropped })
       const mapOutputs = new MapOutputs(options.shuffleBytes, (stored) => discard(memory, stored))
-      const driver = new Executor({ id: driverThread, blocks, receivers, mapOutputs, spillDirectory })
-      const parts = { pool, driver, blocks, mapOutputs, memory, shared, threads: count }
-      this.#executor = driver
-      const tasks = new ThreadTaskScheduler({ ...parts, maxFailures, taskTimeoutMs })
+      const executor = new Executor({ id: driverThread, blocks, receivers, mapOutputs, spillDirectory })
+      this.#executor = executor
+      const driver = new LocalTaskScheduler(executor, reporter)
+      const parts = { pool, driver, executor, blocks, mapOutputs, memory, shared, reporter, accumulated }
+      const tasks = new ThreadTaskScheduler({ ...threads, ...parts, threads: count })
       this.#tracker = new ReceiverTracker({ ...options, blocks, threads: hosts, prepare: () => tasks.start() })
-      this.runner = new DagScheduler(tasks, parallelism)
-      this.#threads.push(hosts, pool)
+      this.runner = new DagScheduler(tasks, parallelism, stageAttemptsMax)
+      this.#threads.push(hosts, tasks)
     }
     this.receivers = this.#tracker
     this.#blocks = this.#executor.blocks

@@ -21,6 +21,7 @@ export class ExecutorThread {
   readonly #worker: WorkerThread<ToThread, FromThread>
   readonly #stages = new Set<number>()
   #spare: SharedArrayBuffer[] = []
+  #isEnding = false
 
   constructor(start: ThreadStart, events: ThreadEvents) {
     this.id = start.id
@@ -70,8 +71,14 @@ export class ExecutorThread {
     this.#spare.push(memory)
   }
 
+  /** True once it has been told to end: it takes no more tasks. */
+  get isEnding(): boolean {
+    return this.#isEnding
+  }
+
   /** Ends the thread, even in the middle of an endless loop; `lost` gets the reason. */
   async terminate(reason: MillraceError): Promise<void> {
+    this.#isEnding = true
     await this.#worker.terminate(reason)
   }
 

@@ -3,6 +3,7 @@ import { MillraceError, toError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import { Pacer } from '../../rdd/pacer.js'
 import type { Receiver } from '../../receiver/receiver.js'
+import type { TaskMetrics } from '../../scheduler/task-info.js'
 import {
   type BlockContent,
   type BlockManager,
@@ -14,9 +15,9 @@ import { LoggedBlocks } from '../../storage/logged-blocks.js'
 import { type EncodedChunk, encodedChunks, readPartition, writePartition } from '../../storage/partition-file.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import { readStored } from '../../storage/stored-bytes.js'
+import { InputCount } from '../input-count.js'
 import { shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
-
 import { LocalShuffleOutput } from './local-shuffle-output.js'
 import type { MapOutputs } from './map-outputs.js'
 import { readShuffleInput } from './shuffle-reader.js'
@@ -29,6 +30,11 @@ export type Task =
   | { readonly type: 'shuffleMap'; readonly shuffle: PartitionedLineage; readonly partition: number }
   /** Writes the records of a partition to its file in `directory`; gives the bytes written. */
   | { readonly type: 'save'; readonly lineage: Lineage; readonly partition: number; readonly directory: string }
+
+export interface RanTask {
+  readonly records: unknown[]
+  readonly metrics: TaskMetrics
+}
 
 export interface ExecutorOptions {
   readonly id: number
@@ -58,10 +64,21 @@ export class Executor implements TaskInputs {
   }
 
   /** The records of a result task; an empty array after a shuffle map task, whose output stays here; one number after a save task. */
-  async run(task: Task): Promise<unknown[]> {
+  async run(task: Task): Promise<RanTask> {
+    const start = performance.now()
+    const count = new InputCount()
     try {
-      if (task.type === 'result') return await computePartition(task.lineage, task.partition, this)
-      if (task.type === 'save') return [await this.#save(task.lineage, task.partition, task.directory)]
+      const { records, outputRecords } = await this.#run(task, count)
+      const runMs = performance.now() - start
+      const metrics = { runMs, inputRecords: count.records, inputBytes: count.bytes, outputRecords, outputBytes: 0 }
+      return { records, metrics }
+    } catch (thrown) {
+      throw taskError(thrown, task.partition)
+    }
+  }
+
+  async #run(task: Task, count: InputCount): Promise<{ records: unknown[]; outputRecords: number }> {
+    if (task.type === 'shuffleMap') {
       const { shuffle, partition } = task
       const out = new LocalShuffleOutput({
         spillDirectory: this.#spillDirectory,
@@ -70,17 +87,27 @@ export class Executor implements TaskInputs {
         combines: shuffle.combiner?.mapSide === true,
       })
       const writer = shuffleWriter(shuffle, out)
-      await forEachRecord(shuffle.parent, partition, this, writer.emit)
+      await forEachRecord(shuffle.parent, partition, this, writer.emit, count)
       this.#mapOutputs.keep(shuffle.id, partition, out.finish(writer.buckets()))
-      return []
-    } catch (thrown) {
-      throw taskError(thrown, task.partition)
+      return { records: [], outputRecords: out.records }
     }
+    const records = await computePartition(task.lineage, task.partition, this, count)
+    if (task.type === 'result') return { records, outputRecords: records.length }
+    return { records: [await this.#save(records, task.partition, task.directory)], outputRecords: records.length }
   }
 
   /** Closes the files of logs it read from. */
   close(): Promise<void> {
     return this.#logged.close()
+  }
+
+  missingOutputs(shuffle: PartitionedLineage): number[] {
+    return this.#mapOutputs.missing(shuffle)
+  }
+
+  lost(path: string): void {
+    this.#mapOutputs.lost(path)
+    this.blocks.lost(path)
   }
 
   forgetShuffle(shuffleId: number): void {
@@ -140,8 +167,7 @@ export class Executor implements TaskInputs {
     return [await this.#recordsOf(this.blocks.require(partitionBlockId(lineage.rddId, partition)))]
   }
 
-  async #save(lineage: Lineage, partition: number, directory: string): Promise<number> {
-    const records = await computePartition(lineage, partition, this)
+  async #save(records: readonly unknown[], partition: number, directory: string): Promise<number> {
     const pacer = new Pacer()
     const chunks: EncodedChunk[] = []
     for (const chunk of encodedChunks([records])) {

@@ -22,6 +22,7 @@ export class LocalShuffleOutput implements WriterBound {
   #held: Bucket[][] = []
   #entries = unmeasured
   #written: ShuffleOutput | null = null
+  #records = 0
 
   constructor(options: LocalShuffleOptions) {
     this.#options = options
@@ -31,6 +32,7 @@ export class LocalShuffleOutput implements WriterBound {
 
   readonly flush = (buckets: Bucket[]): void => {
     const { memoryBytes, spillDirectory, name, combines } = this.#options
+    this.#records += count(buckets)
     if (this.#written !== null) {
       this.#written.flush(buckets)
       return
@@ -55,10 +57,20 @@ export class LocalShuffleOutput implements WriterBound {
     this.#held = []
   }
 
+  /** Pairs written so far. */
+  get records(): number {
+    return this.#records
+  }
+
   /** The output, with what the writer still holds. */
   finish(last: Bucket[]): MapOutput {
+    this.#records += count(last)
     if (this.#written === null) return { type: 'values', buckets: [...this.#held, last] }
     this.#written.flush(last)
     return { type: 'parts', parts: this.#written.finish() }
   }
+}
+
+function count(buckets: readonly Bucket[]): number {
+  return buckets.reduce((sum, bucket) => sum + bucket.length, 0)
 }

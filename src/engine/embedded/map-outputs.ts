@@ -67,6 +67,29 @@ export class MapOutputs {
     return found
   }
 
+  /** The map tasks whose output is not here. */
+  missing(shuffle: PartitionedLineage): number[] {
+    const byMapTask = this.#outputs.get(shuffle.id)
+    const missing: number[] = []
+    for (let mapTask = 0; mapTask < shuffle.parent.partitions; mapTask++) {
+      if (byMapTask?.[mapTask] === undefined) missing.push(mapTask)
+    }
+    return missing
+  }
+
+  /** A file is gone: the output that was in it has to be written again. */
+  lost(path: string): void {
+    for (const byMapTask of this.#outputs.values()) {
+      byMapTask.forEach((output, mapTask) => {
+        const isIn =
+          output?.type === 'parts' && output.parts.some(({ stored }) => stored.type === 'file' && stored.path === path)
+        if (!isIn) return
+        delete byMapTask[mapTask]
+        this.#release(output)
+      })
+    }
+  }
+
   forget(shuffleId: number): void {
     for (const output of this.#outputs.get(shuffleId) ?? []) if (output !== undefined) this.#release(output)
     this.#outputs.delete(shuffleId)

@@ -1,8 +1,8 @@
 /** What the driver and its executor threads say to each other: plain data, one union a direction. */
 import type { ErrorData } from '../../errors.js'
+import type { TaskMetrics } from '../../scheduler/task-info.js'
 import type { BlockContent, KeepLevel } from '../../storage/block-manager.js'
 import type { StoredBytes } from '../../storage/stored-bytes.js'
-import type { Time } from '../../time.js'
 import type { StageData } from './stage-data.js'
 
 /** Where a thread finds the graph: a module that exports `loadGraph`, and what to call it with. */
@@ -67,15 +67,6 @@ export interface KeptPartition {
   readonly level: KeepLevel
 }
 
-/** What a task did, for listeners and the page. */
-export interface TaskMetrics {
-  readonly startTime: Time
-  readonly runMs: number
-  /** Records in the result; for a map task, records it moved. */
-  readonly resultRecords: number
-  readonly resultBytes: number
-}
-
 export type TaskOutput =
   /** Frames of records. */
   | { readonly type: 'result'; readonly bytes: Uint8Array }
@@ -97,5 +88,7 @@ export type FromThread =
       readonly output: TaskOutput
       readonly kept: readonly KeptPartition[]
       readonly metrics: TaskMetrics
+      /** What it added to accumulators, as serialized records, or null. */
+      readonly accumulated: Uint8Array | null
     }
   | { readonly type: 'taskFailed'; readonly taskId: number; readonly error: ErrorData }

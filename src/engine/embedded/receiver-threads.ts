@@ -6,6 +6,7 @@ import { assertSameShape } from '../graph-functions.js'
 import type { ThreadStart } from './messages.js'
 import type { FromReceiverThread, ReceiverSettings, ToReceiverThread } from './receiver-messages.js'
 import type { RunningReceiver } from './receiver-tracker.js'
+import type { TaskReporter } from './task-reporter.js'
 import { WorkerThread } from './worker-thread.js'
 
 /** What a receiver in a thread needs of the driver. */
@@ -24,6 +25,7 @@ export interface ReceiverThreadsOptions {
   readonly own: (stored: StoredBytes, thread: number) => void
   /** The number for the next thread. */
   readonly nextId: () => number
+  readonly reporter: TaskReporter
 }
 
 interface Assigned {
@@ -108,7 +110,7 @@ export class ReceiverThreads {
   }
 
   #spawn(): Host {
-    const { start, shape, nextId } = this.#options
+    const { start, shape, nextId, reporter } = this.#options
     const id = nextId()
     let loaded: { resolve(): void; reject(error: Error): void } | null = null
     const ready = new Promise<void>((resolve, reject) => {
@@ -129,6 +131,7 @@ export class ReceiverThreads {
         else {
           try {
             assertSameShape(shape(), message.shape)
+            reporter.executorAdded(id, 'receivers')
             settle.resolve()
           } catch (error) {
             settle.reject(toError(error))
@@ -198,6 +201,7 @@ export class ReceiverThreads {
   /** What was stored is in memory that outlives the thread; what was not has not been acknowledged, and comes again. */
   #lost(host: Host, error: MillraceError): void {
     this.#hosts.splice(this.#hosts.indexOf(host), 1)
+    if (!this.#isClosed) this.#options.reporter.executorRemoved(host.id, 'receivers', error)
     const now = Date.now()
     if (now - this.#lastLoss > stableMs) this.#failures = 0
     this.#lastLoss = now

@@ -2,12 +2,14 @@
 import { MillraceError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
+import type { TaskMetrics } from '../../scheduler/task-info.js'
 import { openDirectory } from '../../storage/directory-handle.js'
 import type { LoggedBlocks } from '../../storage/logged-blocks.js'
 import { encodedChunks, readPartition, writePartition } from '../../storage/partition-file.js'
 import { framesOf, readFrames, recordsOf } from '../../storage/record-frames.js'
 import type { SharedPool } from '../../storage/shared-bytes.js'
 import { readStored } from '../../storage/stored-bytes.js'
+import { InputCount } from '../input-count.js'
 import { shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 import {
@@ -16,7 +18,6 @@ import {
   type KeptPartition,
   type TaskData,
   type TaskInput,
-  type TaskMetrics,
   type TaskOutput,
 } from './messages.js'
 import { ShuffleOutput } from './shuffle-output.js'
@@ -46,54 +47,53 @@ export class ThreadExecutor {
 
   /** Runs one task of a stage. Rejects with whatever the user's functions threw. */
   async run(stage: Stage, task: TaskData): Promise<TaskResult> {
-    const startTime = Date.now()
     const start = performance.now()
     const inputs = new AttachedInputs(this.#options, task)
-    const { output, resultRecords, resultBytes } =
+    const { output, outputRecords, outputBytes } =
       stage.shuffle === null
         ? await this.#result(stage, task, inputs)
         : await this.#shuffleMap(stage.shuffle, stage.top, task, inputs)
-    return {
-      output,
-      kept: inputs.kept,
-      metrics: { startTime, runMs: performance.now() - start, resultRecords, resultBytes },
-    }
+    const { records: inputRecords, bytes: inputBytes } = inputs.count
+    const runMs = performance.now() - start
+    return { output, kept: inputs.kept, metrics: { runMs, inputRecords, inputBytes, outputRecords, outputBytes } }
   }
 
-  async #result({ top, directory }: Stage, task: TaskData, inputs: TaskInputs): Promise<Ran> {
-    let records = await computePartition(top, task.partition, inputs)
+  async #result({ top, directory }: Stage, task: TaskData, inputs: AttachedInputs): Promise<Ran> {
+    let records = await computePartition(top, task.partition, inputs, inputs.count)
+    const outputRecords = records.length
     if (directory !== null) {
       records = [await writePartition(await openDirectory(directory), task.partition, encodedChunks([records]))]
     }
     const bytes = Buffer.concat(framesOf(records))
     // Memory of its own: a small Buffer is a view on a pool that must stay here.
     const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
-    return { output: { type: 'result', bytes: own }, resultRecords: records.length, resultBytes: bytes.byteLength }
+    return { output: { type: 'result', bytes: own }, outputRecords, outputBytes: bytes.byteLength }
   }
 
-  async #shuffleMap(shuffle: PartitionedLineage, top: Lineage, task: TaskData, inputs: TaskInputs): Promise<Ran> {
+  async #shuffleMap(shuffle: PartitionedLineage, top: Lineage, task: TaskData, inputs: AttachedInputs): Promise<Ran> {
     const { pool, spillDirectory } = this.#options
     const combines = shuffle.combiner?.mapSide === true
     const name = `shuffle-${shuffle.id}-${task.partition}-${task.id}`
     const out = new ShuffleOutput({ pool, spillDirectory, name, spillBytes: task.memoryBytes, combines })
     const writer = shuffleWriter(shuffle, out)
-    await forEachRecord(top, task.partition, inputs, writer.emit)
+    await forEachRecord(top, task.partition, inputs, writer.emit, inputs.count)
     out.flush(writer.buckets())
     const parts = out.finish()
-    const resultBytes = parts.reduce((sum, part) => sum + part.stored.length, 0)
-    return { output: { type: 'shuffle', parts }, resultRecords: out.records, resultBytes }
+    const outputBytes = parts.reduce((sum, part) => sum + part.stored.length, 0)
+    return { output: { type: 'shuffle', parts }, outputRecords: out.records, outputBytes }
   }
 }
 
 interface Ran {
   readonly output: TaskOutput
-  readonly resultRecords: number
-  readonly resultBytes: number
+  readonly outputRecords: number
+  readonly outputBytes: number
 }
 
 /** The inputs that came with one task. */
 class AttachedInputs implements TaskInputs {
   readonly kept: KeptPartition[] = []
+  readonly count: InputCount = new InputCount()
   readonly #options: ThreadExecutorOptions
   readonly #inputs: ReadonlyMap<string, TaskInput>
   readonly #taskId: number
@@ -110,9 +110,11 @@ class AttachedInputs implements TaskInputs {
 
   async readShuffle(shuffle: PartitionedLineage, partition: number): Promise<Chunks> {
     const input = this.#require(inputKey(shuffle.id, partition, false))
+    const buckets = input.type === 'shuffle' ? input.buckets : []
+    for (const bucket of buckets) this.count.bytes += bucket.length
     return readShuffleInput({
       shuffle,
-      buckets: input.type === 'shuffle' ? input.buckets : [],
+      buckets,
       spillDirectory: this.#options.spillDirectory,
       name: `reduce-${shuffle.id}-${partition}-${this.#taskId}`,
     })
@@ -120,7 +122,9 @@ class AttachedInputs implements TaskInputs {
 
   async readCached(lineage: Lineage, partition: number): Promise<readonly unknown[] | null> {
     const input = this.#inputs.get(inputKey(lineage.id, partition, true))
-    return input?.type === 'records' ? recordsOf(await readStored(input.stored)) : null
+    if (input?.type !== 'records') return null
+    this.count.bytes += input.stored.length
+    return recordsOf(await readStored(input.stored))
   }
 
   cache(lineage: Lineage, partition: number, records: readonly unknown[]): void {
@@ -135,6 +139,7 @@ class AttachedInputs implements TaskInputs {
     const input = this.#require(inputKey(lineage.rddId, partition, false))
     switch (input.type) {
       case 'records':
+        this.count.bytes += input.stored.length
         return readFrames(await readStored(input.stored))
       case 'blocks': {
         const chunks: Chunks[] = []
@@ -149,9 +154,11 @@ class AttachedInputs implements TaskInputs {
   async #readBlock(streamId: number, block: BlockInput): Promise<Chunks> {
     if (block.type === 'logged') {
       const content = await this.#options.logged.read(block)
+      if (content.type === 'bytes') this.count.bytes += content.bytes.byteLength
       return content.type === 'records' ? [content.records] : this.#receiver(streamId).readBlock(content.bytes)
     }
     const bytes = await readStored(block.stored)
+    this.count.bytes += bytes.byteLength
     if (block.format === 'records') return readFrames(bytes)
     // A copy: what users keep of their messages must outlive the block, and ordinary memory is what libraries accept.
     return this.#receiver(streamId).readBlock(Uint8Array.prototype.slice.call(bytes))

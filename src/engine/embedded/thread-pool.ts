@@ -3,6 +3,7 @@ import { MillraceError } from '../../errors.js'
 import { assertSameShape } from '../graph-functions.js'
 import { ExecutorThread } from './executor-thread.js'
 import type { FromThread, ThreadStart } from './messages.js'
+import type { TaskReporter } from './task-reporter.js'
 
 /** What a pool tells its scheduler. */
 export interface PoolEvents {
@@ -23,6 +24,7 @@ export interface ThreadPoolOptions {
   readonly shape: () => readonly string[]
   /** The number for the next thread. */
   readonly nextId: () => number
+  readonly reporter: TaskReporter
 }
 
 /** Threads that die one after another before they have loaded the job: then starting more is no use. */
@@ -64,7 +66,7 @@ export class ThreadPool {
   }
 
   #spawn(events: PoolEvents): void {
-    const { start, shape, nextId } = this.#options
+    const { start, shape, nextId, reporter } = this.#options
     const id = nextId()
     const thread: ExecutorThread = new ExecutorThread(
       { ...start, id },
@@ -74,6 +76,7 @@ export class ThreadPool {
             assertSameShape(shape(), found)
             this.#failedStarts = 0
             this.#ready.add(id)
+            reporter.executorAdded(id, 'tasks')
             events.threadReady(thread)
           } catch (error) {
             events.failed(error as Error)
@@ -85,6 +88,7 @@ export class ThreadPool {
         lost: (error) => {
           this.#threads.delete(id)
           if (this.#isClosed) return
+          reporter.executorRemoved(id, 'tasks', error)
           if (!this.#ready.delete(id) && ++this.#failedStarts >= startsMax) {
             events.failed(error)
             return

@@ -1,94 +1,84 @@
 /**
- * The task scheduler of `local[N]`: gives tasks to free threads, tries failed ones again, and runs in the driver what only the
- * driver can run. Jobs that run at once share the threads: the stage with the fewest running tasks is served first.
+ * The task scheduler of `local[N]`: gives tasks to free threads, near to what they read where that matters, tries failed ones
+ * again, and runs in the driver what only the driver can run.
  */
 import { unlink } from 'node:fs/promises'
 import { MillraceError } from '../../errors.js'
+import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobDescription } from '../../rdd/job-runner.js'
 import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
+import type { TaskLocality } from '../../scheduler/task-info.js'
 import type { BlockManager } from '../../storage/block-manager.js'
 import { recordsOf } from '../../storage/record-frames.js'
+import { deserializeRecords } from '../../storage/record-serializer.js'
 import type { SharedPool } from '../../storage/shared-bytes.js'
 import type { StoredBytes } from '../../storage/stored-bytes.js'
 import type { TaskScheduler } from './dag-scheduler.js'
 import { type Executor, type Task, taskError } from './executor.js'
 import type { ExecutorThread } from './executor-thread.js'
+import type { LocalTaskScheduler } from './local-task-scheduler.js'
 import type { MapOutputs } from './map-outputs.js'
 import type { FromThread } from './messages.js'
 import type { SharedMemory } from './shared-memory.js'
-import { type StageData, stageToData, stageTravels } from './stage-data.js'
+import { stageToData, stageTravels } from './stage-data.js'
+import { StageQueue } from './stage-queue.js'
 import { TaskInputResolver } from './task-inputs.js'
+import type { TaskReporter } from './task-reporter.js'
+import { type Attempt, type Speculation, TaskSet } from './task-set.js'
 import type { ThreadPool } from './thread-pool.js'
 
 export interface ThreadTaskSchedulerOptions {
   readonly pool: ThreadPool
   /** Runs what cannot travel, in this thread. */
-  readonly driver: Executor
+  readonly driver: LocalTaskScheduler
+  readonly executor: Executor
   readonly blocks: BlockManager
   readonly mapOutputs: MapOutputs
   readonly memory: SharedMemory
   /** The driver's own shared memory. */
   readonly shared: SharedPool
+  readonly reporter: TaskReporter
+  /** Takes what the tasks that succeeded added to accumulators. */
+  readonly accumulated: (updates: readonly AccumulatorUpdate[]) => void
   /** How often a task may fail before its job does. */
   readonly maxFailures: number
   /** How many threads there are. */
   readonly threads: number
   /** How long a task may run, in milliseconds, or null. */
   readonly taskTimeoutMs: number | null
-}
-
-/** The tasks of one stage. */
-interface TaskSet {
-  readonly data: StageData
-  readonly top: Lineage
-  readonly shuffle: PartitionedLineage | null
-  readonly tasks: readonly Task[]
-  readonly job: JobDescription
-  readonly waiting: Attempt[]
-  running: number
-  unfinished: number
-  readonly results: unknown[][]
-  readonly settle: { resolve(results: unknown[][]): void; reject(error: Error): void }
-  isSettled: boolean
-}
-
-interface Attempt {
-  readonly id: number
-  readonly set: TaskSet
-  /** Its place in the results. */
-  readonly index: number
-  readonly task: Task
-  readonly failures: number
-  inputs: readonly StoredBytes[]
-  timer: NodeJS.Timeout | null
+  readonly mode: 'FAIR' | 'FIFO'
+  /** Null for no second copies of slow tasks. */
+  readonly speculation: Speculation | null
 }
 
 export class ThreadTaskScheduler implements TaskScheduler {
   readonly #options: ThreadTaskSchedulerOptions
   readonly #resolver: TaskInputResolver
+  /** By number, so that what is dealt out by number goes to the same threads again. */
   readonly #free: ExecutorThread[] = []
-  readonly #sets: TaskSet[] = []
-  readonly #running = new Map<number, { attempt: Attempt; thread: ExecutorThread }>()
+  readonly #queue: StageQueue
+  readonly #running = new Map<number, Attempt>()
   /** Operators whose functions no thread finds: their stages run in the driver. */
   readonly #driverOnly = new Set<string>()
-  #nextStage = 0
-  #nextTask = 0
   #failure: Error | null = null
   #started: Promise<void> | null = null
+  #wake: NodeJS.Timeout | null = null
+  #speculating: NodeJS.Timeout | null = null
 
   constructor(options: ThreadTaskSchedulerOptions) {
     this.#options = options
+    this.#queue = new StageQueue(options)
     this.#resolver = new TaskInputResolver(options.blocks, options.mapOutputs, options.shared)
   }
 
   /** Starts the threads; resolves when the first can take tasks. Rejects when none can run this job. */
   start(): Promise<void> {
     this.#started ??= new Promise((resolve, reject) => {
-      this.#options.pool.start({
+      const { pool, speculation, threads } = this.#options
+      pool.start({
         threadReady: (thread) => {
           resolve()
-          this.#free.push(thread)
-          this.#dispatch()
+          this.#release(thread)
         },
         taskDone: (thread, done) => this.#done(thread, done),
         taskFailed: (thread, taskId, error) => this.#failed(thread, taskId, error),
@@ -96,11 +86,24 @@ export class ThreadTaskScheduler implements TaskScheduler {
         failed: (error) => {
           this.#failure = error
           reject(error)
-          for (const set of this.#sets.slice()) this.#reject(set, error)
+          for (const set of this.#queue.sets.slice()) this.#reject(set, error)
         },
       })
+      if (speculation !== null) {
+        this.#speculating = setInterval(() => {
+          for (const set of this.#queue.sets) set.speculate(speculation, threads, performance.now())
+          this.#dispatch()
+        }, speculation.intervalMs)
+        this.#speculating.unref()
+      }
     })
     return this.#started
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#speculating ?? undefined)
+    clearTimeout(this.#wake ?? undefined)
+    await this.#options.pool.close()
   }
 
   runStage(tasks: readonly Task[], job: JobDescription): Promise<unknown[][]> {
@@ -109,36 +112,42 @@ export class ThreadTaskScheduler implements TaskScheduler {
     const shuffle = first.type === 'shuffleMap' ? first.shuffle : null
     const top = first.type === 'shuffleMap' ? first.shuffle.parent : first.lineage
     const directory = first.type === 'save' ? first.directory : null
-    if (!stageTravels(top, shuffle)) return this.#runInDriver(tasks, job)
+    const { driver, reporter } = this.#options
+    if (!stageTravels(top, shuffle)) return driver.runStage(tasks, job)
     if (this.#failure !== null) return Promise.reject(this.#failure)
     // Its failure is every stage's.
     this.start().catch(() => {})
     return new Promise((resolve, reject) => {
-      const set: TaskSet = {
-        data: stageToData({ id: this.#nextStage++, top, shuffle, directory }),
+      const info = reporter.stageSubmitted(job, shuffle !== null, tasks.length)
+      const cancel = (): void => this.#reject(set, job.signal?.reason)
+      const set: TaskSet = new TaskSet({
+        data: stageToData({ id: info.stageId, top, shuffle, directory }),
+        info,
         top,
         shuffle,
         tasks,
         job,
-        waiting: [],
-        running: 0,
-        unfinished: tasks.length,
-        results: new Array(tasks.length),
         settle: { resolve, reject },
-        isSettled: false,
-      }
-      tasks.forEach((task, index) => {
-        set.waiting.push(this.#attempt(set, index, task, 0))
+        cancel,
+        nextId: () => reporter.nextTask(),
+        preference: () => null,
       })
-      this.#sets.push(set)
-      const { signal } = job
-      signal?.addEventListener('abort', () => this.#reject(set, signal.reason))
+      this.#queue.add(set)
+      job.signal?.addEventListener('abort', cancel)
       this.#dispatch()
     })
   }
 
   hasCached(lineage: Lineage): boolean {
-    return this.#options.driver.hasCached(lineage)
+    return this.#options.executor.hasCached(lineage)
+  }
+
+  missingOutputs(shuffle: PartitionedLineage): number[] {
+    return this.#options.mapOutputs.missing(shuffle)
+  }
+
+  lost(path: string): void {
+    this.#options.executor.lost(path)
   }
 
   pin(rddId: number): void {
@@ -153,129 +162,137 @@ export class ThreadTaskScheduler implements TaskScheduler {
     this.#options.blocks.removeRdd(rddId)
   }
 
-  async #runInDriver(tasks: readonly Task[], { signal }: JobDescription): Promise<unknown[][]> {
-    const results: unknown[][] = []
-    for (const task of tasks) {
-      signal?.throwIfAborted()
-      results.push(await this.#options.driver.run(task))
-    }
-    return results
-  }
-
-  #attempt(set: TaskSet, index: number, task: Task, failures: number): Attempt {
-    return { id: this.#nextTask++, set, index, task, failures, inputs: [], timer: null }
-  }
-
   /** Gives waiting tasks to free threads. */
   #dispatch(): void {
     while (this.#free.length > 0) {
-      const set = this.#nextSet()
-      if (set === null) return
-      const attempt = set.waiting.shift()!
-      const thread = this.#free.shift()!
+      const placement = this.#queue.next(this.#free, performance.now())
+      if (placement === null) break
+      const { attempt, at, locality } = placement
+      const [thread] = this.#free.splice(at, 1)
       try {
-        this.#send(attempt, thread)
+        this.#send(attempt, thread!, locality)
       } catch (error) {
-        this.#free.unshift(thread)
-        this.#reject(set, taskError(error, attempt.task.partition))
+        this.#release(thread!)
+        this.#reject(attempt.set, taskError(error, attempt.task.partition))
       }
     }
+    this.#wakeWhenPatienceEnds()
   }
 
-  #nextSet(): TaskSet | null {
-    let next: TaskSet | null = null
-    for (const set of this.#sets) {
-      if (set.waiting.length > 0 && (next === null || set.running < next.running)) next = set
-    }
-    return next
+  /** Looks again when a task has waited for its thread for as long as it should. */
+  #wakeWhenPatienceEnds(): void {
+    clearTimeout(this.#wake ?? undefined)
+    this.#wake = null
+    const end = this.#free.length === 0 ? null : this.#queue.nextPatienceEnd
+    if (end !== null) this.#wake = setTimeout(() => this.#dispatch(), Math.max(1, end - performance.now()))
   }
 
-  #send(attempt: Attempt, thread: ExecutorThread): void {
-    const { set, task } = attempt
-    const { memory, taskTimeoutMs } = this.#options
-    const { inputs, stored, written } = this.#resolver.resolve(set.top, task.partition)
-    attempt.inputs = stored
+  #release(thread: ExecutorThread): void {
+    if (thread.isEnding) return
+    let at = this.#free.length
+    while (at > 0 && this.#free[at - 1]!.id > thread.id) at--
+    this.#free.splice(at, 0, thread)
+    this.#dispatch()
+  }
+
+  #send(attempt: Attempt, thread: ExecutorThread, locality: TaskLocality): void {
+    const { set, task, id } = attempt
+    const { data, top } = set.options
+    const { memory, mapOutputs, reporter, threads, taskTimeoutMs } = this.#options
+    const { inputs, stored, written } = this.#resolver.resolve(top, task.partition)
     for (const bytes of written) memory.own(bytes, driverThread)
     for (const bytes of stored) memory.hold(bytes)
     for (const bytes of written) memory.free(bytes)
-    set.running++
-    this.#running.set(attempt.id, { attempt, thread })
-    if (taskTimeoutMs !== null) {
-      attempt.timer = setTimeout(() => {
-        const reason = new MillraceError(
-          'TASK_TIMEOUT',
-          `The task of partition ${task.partition} ran longer than ${taskTimeoutMs} ms, so its thread was ended.`,
-          { details: { partition: task.partition, timeoutMs: taskTimeoutMs } },
-        )
-        void thread.terminate(reason)
-      }, taskTimeoutMs)
-    }
-    const memoryBytes = this.#options.mapOutputs.roomLeft(this.#options.threads)
-    thread.run(set.data, { id: attempt.id, stageId: set.data.id, partition: task.partition, memoryBytes, inputs })
+    const timer = taskTimeoutMs === null ? null : setTimeout(() => this.#timedOut(attempt), taskTimeoutMs)
+    const [time, startedAt] = [reporter.now(), performance.now()]
+    set.launched(attempt, { thread, locality, time, startedAt, inputs: stored, timer })
+    this.#running.set(id, attempt)
+    reporter.taskStarted(() => set.infoOf(attempt, 'RUNNING', null))
+    const memoryBytes = mapOutputs.roomLeft(threads)
+    thread.run(data, { id, stageId: data.id, partition: task.partition, memoryBytes, inputs })
   }
 
-  #done(thread: ExecutorThread, { taskId, output, kept }: Extract<FromThread, { type: 'taskDone' }>): void {
-    const attempt = this.#finish(thread, taskId)
-    const { blocks, mapOutputs, memory } = this.#options
+  #timedOut({ task, launch }: Attempt): void {
+    const { partition } = task
+    const timeoutMs = this.#options.taskTimeoutMs
+    const reason = new MillraceError(
+      'TASK_TIMEOUT',
+      `The task of partition ${partition} ran longer than ${timeoutMs} ms (spark.task.timeout), so its thread was ended.`,
+      { details: { partition, timeoutMs } },
+    )
+    void launch!.thread.terminate(reason)
+  }
+
+  #done(thread: ExecutorThread, done: Extract<FromThread, { type: 'taskDone' }>): void {
+    const { output, kept, metrics, accumulated } = done
+    const { blocks, mapOutputs, memory, reporter } = this.#options
+    const attempt = this.#finish(thread, done.taskId)
     for (const { rddId, partition, stored, level } of kept) {
       memory.own(stored, thread.id)
       blocks.keep(rddId, partition, { type: 'stored', format: 'records', stored }, level)
     }
     if (output.type === 'shuffle') for (const { stored } of output.parts) memory.own(stored, thread.id)
-    if (attempt !== null) {
-      const { set, index, task } = attempt
-      if (output.type === 'result') set.results[index] = recordsOf(output.bytes)
-      else {
-        mapOutputs.keep(set.shuffle!.id, task.partition, { type: 'parts', parts: output.parts })
-        set.results[index] = []
+    const { set, task } = attempt
+    const isFirst = !set.isSettled && set.succeeded(attempt, output.type === 'result' ? recordsOf(output.bytes) : [])
+    reporter.taskEnded(() =>
+      set.infoOf(attempt, isFirst ? 'SUCCESS' : 'KILLED', { time: reporter.now(), reason: null, metrics }),
+    )
+    if (isFirst) {
+      if (output.type === 'shuffle') {
+        mapOutputs.keep(set.options.shuffle!.id, task.partition, { type: 'parts', parts: output.parts })
       }
-      this.#complete(set)
-    }
-    this.#free.push(thread)
-    this.#dispatch()
+      if (accumulated !== null) this.#options.accumulated(deserializeRecords(accumulated) as AccumulatorUpdate[])
+      if (set.isComplete) this.#complete(set)
+    } else if (output.type === 'shuffle') for (const { stored } of output.parts) discard(memory, stored)
+    this.#release(thread)
   }
 
   #failed(thread: ExecutorThread, taskId: number, error: Error): void {
-    const attempt = this.#finish(thread, taskId)
-    if (attempt !== null) this.#retry(attempt, error)
-    this.#free.push(thread)
-    this.#dispatch()
+    this.#retry(this.#finish(thread, taskId), error)
+    this.#release(thread)
   }
 
   #lost(thread: ExecutorThread, error: MillraceError): void {
     const free = this.#free.indexOf(thread)
     if (free >= 0) this.#free.splice(free, 1)
-    for (const [taskId, running] of this.#running) {
-      if (running.thread !== thread) continue
-      const attempt = this.#finish(thread, taskId)
-      if (attempt !== null) this.#retry(attempt, error)
+    for (const [taskId, attempt] of this.#running) {
+      if (attempt.launch!.thread === thread) this.#retry(this.#finish(thread, taskId), error)
     }
     this.#dispatch()
   }
 
-  /** The attempt is over, one way or another; null when nobody waits for it any more. */
-  #finish(thread: ExecutorThread, taskId: number): Attempt | null {
-    const running = this.#running.get(taskId)
-    if (running === undefined || running.thread !== thread) return null
+  /** The attempt is over, one way or another. */
+  #finish(thread: ExecutorThread, taskId: number): Attempt {
+    const attempt = this.#running.get(taskId)
+    if (attempt?.launch?.thread !== thread) {
+      throw new MillraceError('INTERNAL', `Thread ${thread.id} ended task ${taskId}, which it was not running.`)
+    }
     this.#running.delete(taskId)
-    const { attempt } = running
-    if (attempt.timer !== null) clearTimeout(attempt.timer)
-    for (const stored of attempt.inputs) this.#options.memory.drop(stored)
-    attempt.set.running--
-    return attempt.set.isSettled ? null : attempt
+    const { timer, inputs } = attempt.launch
+    if (timer !== null) clearTimeout(timer)
+    for (const stored of inputs) this.#options.memory.drop(stored)
+    attempt.set.ended(attempt)
+    return attempt
   }
 
   #retry(attempt: Attempt, error: Error): void {
-    const { set, index, task, failures } = attempt
+    const { set, index, task } = attempt
+    const { reporter, maxFailures } = this.#options
+    const status = set.isSettled || set.isDone(index) ? 'KILLED' : 'FAILED'
+    reporter.taskEnded(() =>
+      set.infoOf(attempt, status, { time: reporter.now(), reason: error.message, metrics: null }),
+    )
+    if (status === 'KILLED') return
     if (MillraceError.is(error, 'FUNCTION_NOT_FOUND')) {
       this.#fallBack(set, error)
       return
     }
-    if (failures + 1 >= this.#options.maxFailures || MillraceError.is(error, 'NOT_SERIALIZABLE')) {
+    const failures = set.failed(attempt)
+    // What is gone does not come back by trying again: the stage that made it has to.
+    const isLost = MillraceError.is(error, 'BLOCK_NOT_FOUND')
+    if (isLost || failures >= maxFailures || MillraceError.is(error, 'NOT_SERIALIZABLE')) {
       this.#reject(set, taskError(error, task.partition))
-      return
-    }
-    set.waiting.unshift(this.#attempt(set, index, task, failures + 1))
+    } else set.again(attempt)
   }
 
   /** Runs a whole stage in the driver after all, whose own functions are at hand. */
@@ -288,28 +305,29 @@ export class ThreadTaskScheduler implements TaskScheduler {
         'MillraceWarning',
       )
     }
-    const { resolve, reject } = set.settle
-    this.#forget(set)
-    this.#runInDriver(set.tasks, set.job).then(resolve, reject)
+    const { tasks, job, settle } = set.options
+    this.#forget(set, error)
+    this.#options.driver.runStage(tasks, job).then(settle.resolve, settle.reject)
   }
 
   #complete(set: TaskSet): void {
-    if (--set.unfinished > 0) return
-    this.#forget(set)
-    set.settle.resolve(set.results)
+    this.#forget(set, null)
+    set.options.settle.resolve(set.results)
   }
 
   #reject(set: TaskSet, error: Error): void {
     if (set.isSettled) return
-    this.#forget(set)
-    set.settle.reject(error)
+    this.#forget(set, error)
+    set.options.settle.reject(error)
   }
 
-  #forget(set: TaskSet): void {
-    set.isSettled = true
-    set.waiting.length = 0
-    this.#sets.splice(this.#sets.indexOf(set), 1)
-    for (const thread of this.#options.pool.threads) thread.forgetStage(set.data.id)
+  #forget(set: TaskSet, error: Error | null): void {
+    const { job, cancel } = set.options
+    job.signal?.removeEventListener('abort', cancel)
+    set.clear()
+    this.#queue.remove(set)
+    for (const thread of this.#options.pool.threads) thread.forgetStage(set.options.data.id)
+    this.#options.reporter.stageCompleted(set.options.info, error)
   }
 }
 

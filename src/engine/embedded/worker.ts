@@ -1,7 +1,9 @@
 /** An executor thread: loads the job's module, builds its graph, then runs the tasks it is sent, one at a time. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { assertNever, errorToData, MillraceError } from '../../errors.js'
+import type { AccumulatorRegistry } from '../../rdd/accumulator.js'
 import { LoggedBlocks } from '../../storage/logged-blocks.js'
+import { serializeRecords } from '../../storage/record-serializer.js'
 import { SharedPool } from '../../storage/shared-bytes.js'
 import { GraphFunctions, graphShape } from '../graph-functions.js'
 import type { LoadedGraph, LoadGraph } from '../recording-engine.js'
@@ -13,12 +15,14 @@ class ExecutorWorker {
   readonly #port: MessagePort
   readonly #functions: GraphFunctions
   readonly #executor: ThreadExecutor
+  readonly #accumulators: AccumulatorRegistry
   readonly #pool = new SharedPool()
   readonly #stages = new Map<number, StageData | Stage>()
 
   constructor(port: MessagePort, graph: LoadedGraph, start: ThreadStart) {
     this.#port = port
     this.#functions = new GraphFunctions(graph.graph, graph.described)
+    this.#accumulators = graph.graph.context.accumulators
     const { spillDirectory } = start
     const logged = new LoggedBlocks()
     const { receivers } = graph
@@ -49,8 +53,12 @@ class ExecutorWorker {
       const result = await this.#executor.run(this.#stage(task.stageId), task)
       const { output } = result
       const transfer = output.type === 'result' ? [output.bytes.buffer as ArrayBuffer] : []
-      this.#post({ type: 'taskDone', taskId: task.id, ...result }, transfer)
+      const updates = this.#accumulators.drain()
+      const accumulated = updates.length === 0 ? null : serializeRecords(updates)
+      this.#post({ type: 'taskDone', taskId: task.id, ...result, accumulated }, transfer)
     } catch (thrown) {
+      // What a task that failed has added does not count.
+      this.#accumulators.drain()
       this.#post({ type: 'taskFailed', taskId: task.id, error: errorToData(thrown) })
     }
   }
