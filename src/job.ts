@@ -6,8 +6,8 @@ import { type Duration, toMilliseconds } from './time.js'
 export interface JobOptions {
   /** The name of the job, in logs, on the page, and in the ids of its MQTT clients. */
   readonly name: string
-  /** How long one batch is: milliseconds, or text such as `'1s'`. */
-  readonly batchInterval: Duration
+  /** How long one batch is: milliseconds, or text such as `'1s'`. A job without streams has no use for it. @default '1s' */
+  readonly batchInterval?: Duration
   /** Settings of the job itself; `--conf` and `run` do not override them, a config file and the environment are weaker still. */
   readonly conf?: Readonly<Record<string, unknown>>
 }
@@ -15,9 +15,12 @@ export interface JobOptions {
 /** What `defineJob` returns and a job module exports as its default. */
 export interface Job extends JobOptions {
   readonly [jobBrand]: true
-  /** Describes the graph on a fresh context. Called once in every process and thread that runs the job. */
-  readonly build: (ssc: StreamingContext) => void
+  readonly batchInterval: Duration
+  readonly build: BuildJob
 }
+
+/** Describes the graph on a fresh context. Called once in every process and thread that runs the job. */
+export type BuildJob = (ssc: StreamingContext) => void | Promise<void>
 
 /** Registered, so that a job made by another copy of this library is still known as one. */
 export const jobBrand: unique symbol = Symbol.for('millrace.job') as typeof jobBrand
@@ -35,14 +38,29 @@ export const jobBrand: unique symbol = Symbol.for('millrace.job') as typeof jobB
  * })
  * ```
  *
+ * A job without streams is a batch job: an async function that describes RDDs and awaits actions on them. The job is done when
+ * its promise is. Functions given to RDDs before the first `await` run in the executors, later ones in the driver; so describe
+ * first, then act.
+ *
+ * ```ts
+ * import { defineJob } from 'millrace'
+ *
+ * export default defineJob({ name: 'top-words' }, async ({ sparkContext }) => {
+ *   const words = sparkContext.textFile('words').flatMap((line) => line.split(' '))
+ *   const counts = words.map((word) => [word, 1]).reduceByKey((a, b) => a + b)
+ *   for (const [word, count] of await counts.top(10, ([, a], [, b]) => a - b)) console.log(word, count)
+ * })
+ * ```
+ *
  * Throws `ILLEGAL_ARGUMENT` for a missing name and `INVALID_DURATION` for a batch interval that is none.
  */
-export function defineJob(options: JobOptions, build: (ssc: StreamingContext) => void): Job {
+export function defineJob(options: JobOptions, build: BuildJob): Job {
   if (typeof options.name !== 'string' || options.name === '') {
     throw new MillraceError('ILLEGAL_ARGUMENT', `A job needs a name, not ${JSON.stringify(options.name)}.`)
   }
-  toMilliseconds(options.batchInterval)
-  return { ...options, [jobBrand]: true, build }
+  const { batchInterval = '1s' } = options
+  toMilliseconds(batchInterval)
+  return { ...options, batchInterval, [jobBrand]: true, build }
 }
 
 /** True for what `defineJob` returned, from any copy of this library. */

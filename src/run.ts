@@ -20,7 +20,8 @@ export interface RunOptions {
 }
 
 /**
- * Builds the job's graph and starts it; resolves to the running context.
+ * Builds the job's graph and starts it; resolves to the running context. A job without streams, which runs actions on RDDs
+ * instead, has been done by then and its context is stopped.
  *
  * ```ts
  * import { defineJob, run } from 'millrace'
@@ -34,20 +35,51 @@ export async function run(
   options: RunOptions = {},
   parts: StreamingContextParts = {},
 ): Promise<StreamingContext> {
-  const ssc = describe(job, options, parts)
-  await ssc.start()
+  const { ssc, built } = describe(job, options, parts)
+  try {
+    await built
+    if (!isBatchJob(ssc, built)) {
+      await ssc.start()
+      return ssc
+    }
+    await jobsDone(ssc)
+  } catch (error) {
+    await ssc.stop()
+    throw error
+  }
+  await ssc.stop()
   return ssc
 }
 
-/** A context on which the job's graph has been built, and which has not been started. @internal */
-export function describe(job: Job, options: RunOptions = {}, parts: StreamingContextParts = {}): StreamingContext {
+/** A context on which a job is described. @internal */
+export interface DescribedJob {
+  /** Not started. */
+  readonly ssc: StreamingContext
+  /** What the job's function returned: its graph is complete when that is done. */
+  readonly built: void | Promise<void>
+}
+
+/** Builds a job's graph, and starts nothing. @internal */
+export function describe(job: Job, options: RunOptions = {}, parts: StreamingContextParts = {}): DescribedJob {
   const conf = Conf.from({ source: codeSource, values: job.conf ?? {} }, ...(options.conf ?? []))
   const master = options.master === undefined ? {} : { master: options.master }
   const source = options.module === undefined ? {} : { source: moduleSource(addressOf(options.module)) }
   const given = { appName: job.name, batchInterval: job.batchInterval, conf, ...master }
   const ssc = new StreamingContext(given, { ...source, ...parts })
-  describeGraph(() => job.build(ssc))
-  return ssc
+  return { ssc, built: describeGraph(() => job.build(ssc)).result }
+}
+
+/** True for a job that works on RDDs only: it has no streams, and it waited for something or still runs actions. */
+function isBatchJob({ graph, sparkContext }: StreamingContext, built: unknown): boolean {
+  return graph.nodes.length === 0 && (built instanceof Promise || sparkContext.jobs.isBusy)
+}
+
+/** Resolves when the context runs no action, and none has followed the last one. @internal */
+export async function jobsDone({ sparkContext }: StreamingContext): Promise<void> {
+  do {
+    await sparkContext.jobs.idle()
+    await new Promise((resolve) => setImmediate(resolve))
+  } while (sparkContext.jobs.isBusy)
 }
 
 function addressOf(module: string | URL): URL {

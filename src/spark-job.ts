@@ -90,7 +90,7 @@ export async function buildOnSpark(
           }),
       },
     )
-    job.build(ssc)
+    await job.build(ssc)
     return ssc
   } catch (error) {
     await session.close()

@@ -29,11 +29,13 @@ export async function loadGraph(args: unknown, { parallelism, conf }: LoadOption
       { details: { path: fileURLToPath(module) } },
     )
   }
-  const parts = { engine: () => new RecordingEngine(parallelism), ambient: [] }
+  const engine = new RecordingEngine(parallelism)
+  const parts = { engine: () => engine, ambient: [] }
   const options = { appName: job.name, batchInterval: job.batchInterval, conf: Conf.from(conf) }
   const ssc = new StreamingContext(options, parts)
-  const described = describeGraph(() => job.build(ssc))
-  return { graph: ssc.graph, described, receivers: ssc.receivers }
+  const { functions, result } = describeGraph(() => job.build(ssc))
+  await Promise.race([result, engine.acted])
+  return { graph: ssc.graph, described: functions, receivers: ssc.receivers }
 }
 
 async function importDefault(module: string): Promise<unknown> {

@@ -2,9 +2,10 @@
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
-import { printedBatches, startCli } from './cli/cli.js'
+import { files, printedBatches, startCli } from './cli/cli.js'
 import { Mosquitto } from './support/mosquitto.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -32,6 +33,20 @@ const tested: Readonly<Record<string, () => Promise<void>>> = {
     await retain('rupesh/gpiotopic', 'the mill the race\nthe end')
     const [batch] = await printed('word-count', /\(end,1\)[\s\S]*\n\n/)
     expect(batch!.sort()).toEqual(['(end,1)', '(mill,1)', '(race,1)', '(the,3)'])
+  },
+
+  async 'top-words'() {
+    const { status, stdout } = await startCli(['run', 'examples/top-words.ts'], { cwd: root }).ended
+    expect(status).toBe(0)
+    expect(stdout.trim().split('\n')).toHaveLength(10)
+    expect(stdout).toMatch(/^\d+ millrace$/m)
+  },
+
+  async 'known-sensors'() {
+    const sensors = join(files({ 'sensors.csv': 's1,boiler\ns2,pump\n' }), 'sensors.csv')
+    await retain('plant/1/reading', '{"id":"s1","value":7}')
+    await retain('plant/2/reading', '{"id":"s9","value":8}')
+    expect(await printed('known-sensors', /boiler\)\n\n/, { SENSORS: sensors })).toEqual([['(7,boiler)']])
   },
 
   async 'gpio-lines'() {

@@ -1,8 +1,8 @@
 /** `millrace graph`: shows the graph of a job, without running it. */
 import { bundleJob } from '../engine/job-bundle.js'
 import { loadJobModule } from '../engine/job-module.js'
-import { describe } from '../run.js'
 import { type Command, type Given, table, UsageError } from './command.js'
+import { describeOnly } from './described-job.js'
 import { type GraphDescription, graphDescription } from './graph-description.js'
 
 const formats: Readonly<Record<string, (graph: GraphDescription) => string>> = {
@@ -26,7 +26,7 @@ export const graph: Command = {
       throw new UsageError(`--format ${format} is not one of ${Object.keys(formats).join(', ')}.`)
     }
     const job = await loadJobModule(await bundleJob(path))
-    const ssc = describe(job)
+    const { ssc } = await describeOnly(job)
     console.log(show(graphDescription(ssc)))
     await ssc.stop()
     return 0

@@ -3,9 +3,9 @@ import { isDeepStrictEqual } from 'node:util'
 import { bundleJob } from '../engine/job-bundle.js'
 import { loadJobModule } from '../engine/job-module.js'
 import type { Job } from '../job.js'
-import { describe } from '../run.js'
 import type { StreamingContext } from '../streaming-context.js'
 import type { Command, Given } from './command.js'
+import { describeOnly } from './described-job.js'
 import { type GraphDescription, graphDescription } from './graph-description.js'
 
 interface Problem {
@@ -36,9 +36,9 @@ export const lint: Command = {
 
 /** What is wrong with the job. What makes it impossible to build is thrown. */
 async function problemsOf(job: Job): Promise<Problem[]> {
-  const ssc = describe(job)
+  const { ssc, isBatch } = await describeOnly(job)
   const graph = graphDescription(ssc)
-  const problems = [...graphProblems(graph), ...contextProblems(ssc)]
+  const problems = [...(isBatch ? [] : graphProblems(graph)), ...contextProblems(ssc)]
   await ssc.stop()
   const again = await rebuilt(job)
   const difference = typeof again === 'string' ? again : differenceOf(graph, again)
@@ -49,7 +49,7 @@ async function problemsOf(job: Job): Promise<Problem[]> {
 /** The graph built again, as every worker will; or why it cannot be. */
 async function rebuilt(job: Job): Promise<GraphDescription | string> {
   try {
-    const ssc = describe(job)
+    const { ssc } = await describeOnly(job)
     const graph = graphDescription(ssc)
     await ssc.stop()
     return graph

@@ -3,7 +3,8 @@ import { pathToFileURL } from 'node:url'
 import { bundleJob } from '../engine/job-bundle.js'
 import { importBundle, jobOf } from '../engine/job-module.js'
 import { lastContext } from '../process-contexts.js'
-import { run as runJob } from '../run.js'
+import { jobsDone, run as runJob } from '../run.js'
+import type { StreamingContext } from '../streaming-context.js'
 import type { Command, Given } from './command.js'
 import { runOptions, superviseJob, takeSettings } from './running-job.js'
 
@@ -14,7 +15,7 @@ export const run: Command = {
   options: runOptions,
   notes: [
     'The file is TypeScript or JavaScript that exports a job by default (defineJob), or a script that makes a',
-    'StreamingContext and starts it. Ctrl-C stops it once the batch that runs is finished; a second Ctrl-C at once.',
+    'StreamingContext and starts it. What has no streams and works on RDDs only ends when its actions are done. Ctrl-C stops it once the batch that runs is finished; a second Ctrl-C at once.',
   ].join('\n'),
   async run(given: Given): Promise<number> {
     const path = given.only('job file')
@@ -24,9 +25,18 @@ export const run: Command = {
       const module = await importBundle(bundle)
       // A script has no job to export: it has made its context by now.
       const ssc = lastContext()
-      if (module.default === undefined && ssc !== null) return ssc
+      if (module.default === undefined && ssc !== null) return await ofScript(ssc)
       return await runJob(jobOf(module, bundle), { module: pathToFileURL(bundle.file) })
     })
     return 0
   },
+}
+
+/** The context of a script; done with it when the script works on RDDs only. */
+async function ofScript(ssc: StreamingContext): Promise<StreamingContext> {
+  if (ssc.getState() === 'INITIALIZED' && ssc.graph.nodes.length === 0) {
+    await jobsDone(ssc)
+    await ssc.stop()
+  }
+  return ssc
 }

@@ -105,7 +105,7 @@ export class DStreamGraph {
     if (this.outputs.length === 0) {
       throw new MillraceError(
         'NO_OUTPUT_OPERATION',
-        'No output operations registered, so nothing to execute: end at least one stream with print, foreachRDD or another output.',
+        'No output operations registered, so nothing to execute: end at least one stream with print, foreachRDD or another output; or, in a job without streams, make the function async and await actions on RDDs.',
       )
     }
     this.#zeroTime = zeroTime

@@ -82,11 +82,18 @@ export class GraphFunctions {
 /** The operator of functions given to RDDs while the graph is described, outside any operator's callback. */
 export const jobOperator = 'job'
 
-/** Describes a graph; functions given to RDDs meanwhile get names, under which `GraphFunctions` finds them. */
-export function describeGraph(build: () => void): readonly AnyFunction[] {
+/** What describing a graph gave. */
+export interface Described<R> {
+  /** The functions given to RDDs meanwhile, under names by which `GraphFunctions` finds them. */
+  readonly functions: readonly AnyFunction[]
+  readonly result: R
+}
+
+/** Describes a graph. Of an async `build` the functions up to its first `await` have names; later ones exist in this process only. */
+export function describeGraph<R>(build: () => R): Described<R> {
   const scope = new FunctionScope(jobOperator, null)
-  scope.run(build)
-  return scope.functions
+  const result = scope.run(build)
+  return { functions: scope.functions, result }
 }
 
 /** The shape of a graph: one line a node, with its id and those of its parents. Two places that run one job have equal shapes. */

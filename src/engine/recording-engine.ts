@@ -29,15 +29,26 @@ export class RecordingEngine implements Engine {
   readonly clock: BatchClock
   readonly receivers: ReceiverHost
   readonly runner: JobRunner
+  /** Resolves when an action is asked for: whatever waits for its result goes no further here. */
+  readonly acted: Promise<void>
 
   constructor(parallelism: number) {
     const refused = (): never => {
       throw new MillraceError(
         'JOB_MODULE_INVALID',
-        'The function that describes a job ran one: it may only describe. Start actions such as collect, and the context itself, elsewhere.',
+        'The function that describes a job started its context: it may only describe, and run actions on RDDs if it has no streams.',
       )
     }
-    this.runner = { defaultParallelism: parallelism, collect: refused, checkpoint: refused, unpersist: () => {} }
+    let act = (): void => {}
+    this.acted = new Promise((resolve) => {
+      act = resolve
+    })
+    // The driver has the results; here the same code only gives its functions.
+    const never = (): Promise<never> => {
+      act()
+      return new Promise(() => {})
+    }
+    this.runner = { defaultParallelism: parallelism, collect: never, checkpoint: never, unpersist: () => {} }
     this.clock = { now: () => Date.now(), start: refused, settled: async () => {}, stop: async () => null }
     this.receivers = {
       start: refused,

@@ -46,10 +46,10 @@ export async function loadGraph(given: unknown, { parallelism, conf }: LoadOptio
   const options = { appName: 'runBatches', batchInterval: batchMs, conf: Conf.from(conf) }
   const ssc = new StreamingContext(options, parts)
   const none = Array.from({ length: inputs }, () => () => null)
-  const described = describeGraph(() => {
+  const { functions } = describeGraph(() => {
     describeTest(ssc, none, build, async () => {})
   })
-  return { graph: ssc.graph, described, receivers: ssc.receivers }
+  return { graph: ssc.graph, described: functions, receivers: ssc.receivers }
 }
 
 /** The root of an image, made again. Values come into being when first asked for, so that circles close. */
