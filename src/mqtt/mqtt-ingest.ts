@@ -299,7 +299,7 @@ export class MqttIngest implements ConnectionUser {
       const taken = tap.take()
       if (taken !== null) this.#store(taken, now)
       const replies = tap.takeReplies()
-      if (replies !== null) this.#stream?.writePackets(replies)
+      if (replies !== null) this.#released(replies)
       if (tap.isLimited) this.#holdForRate()
       this.#coalesce(end - start, messages, now)
     }
@@ -319,7 +319,7 @@ export class MqttIngest implements ConnectionUser {
       connection: header.connection,
       acks: taken.acks,
       size: bytes.length,
-      sequence: this.#filter.stored(bytes, BLOCK_HEADER_LENGTH, header.version, taken.acks.length > 0),
+      sequence: this.#filter.stored(bytes, BLOCK_HEADER_LENGTH, header.version, taken.acks.length > 0, taken.openIds),
       isStored: messages === 0,
     }
     this.#pending.push(block)
@@ -387,8 +387,7 @@ export class MqttIngest implements ConnectionUser {
   #acknowledge(stream: TapStream, acks: readonly Buffer[], count: number): void {
     const window = this.#window.acknowledging(this.#unacknowledged, performance.now())
     this.#unacknowledged -= count
-    if (this.#barrier !== null) stream.writePackets(acks.length === 1 ? acks[0]! : Buffer.concat(acks))
-    else this.#barrier = { ping: stream.writeWithPing(acks), through: this.#acknowledged }
+    this.#write(stream, acks)
     if (window !== null) this.#reportWindow(window)
     if (this.#window.limit !== null) stream.release(Hold.COALESCE)
     if (stream.backlog > ACK_BACKLOG_BYTES) {
@@ -397,14 +396,27 @@ export class MqttIngest implements ConnectionUser {
     }
   }
 
+  /** Answers PUBRELs: PUBCOMP for each. */
+  #released(replies: Buffer): void {
+    for (let at = 0; at < replies.length; at += 4) this.#filter.released(replies.readUInt16BE(at + 2))
+    if (this.#stream !== null) this.#write(this.#stream, [replies])
+  }
+
+  /** Writes acknowledgements, and a ping behind them unless one is on its way or nothing is complete that was not before. */
+  #write(stream: TapStream, acks: readonly Buffer[]): void {
+    const through = this.#filter.completed(this.#acknowledged)
+    if (this.#barrier === null && through >= 0) this.#barrier = { ping: stream.writeWithPing(acks), through }
+    else if (acks.length > 0) stream.writePackets(acks.length === 1 ? acks[0]! : Buffer.concat(acks))
+  }
+
   /** A broker answers in the order it is asked: the PINGRESP to the barrier says that the acknowledgements before it have arrived. */
   #pong(): void {
     const barrier = this.#barrier
     if (++this.#pongs < (barrier?.ping ?? Number.POSITIVE_INFINITY) || barrier === null) return
     this.#filter.confirmed(barrier.through)
     this.#sink.confirmed(this.#filter.tailBlocks)
-    const isMore = this.#acknowledged > barrier.through && this.#stream !== null
-    this.#barrier = isMore ? { ping: this.#stream!.writeWithPing([]), through: this.#acknowledged } : null
+    this.#barrier = null
+    if (this.#stream !== null) this.#write(this.#stream, [])
   }
 
   #reportWindow(window: number): void {

@@ -10,6 +10,8 @@ export interface TakenMessages {
   readonly messages: number
   /** PUBACK and PUBREC packets, four bytes each, in the order the messages came. */
   readonly acks: Buffer
+  /** Packet ids of QoS 2 among them: the broker holds these until they are released. */
+  readonly openIds: readonly number[]
 }
 
 export interface TapOptions {
@@ -37,6 +39,7 @@ export class PublishTap {
   readonly #runs: Uint8Array[] = []
   #runBytes = 0
   #messages = 0
+  #taken: number[] = []
   #acks: Buffer = Buffer.allocUnsafeSlow(16 * 1024)
   #ackLength = 0
   #replies: Buffer = Buffer.alloc(0)
@@ -190,6 +193,7 @@ export class PublishTap {
           if (qos === 2) {
             isRepeated = openIds[id] !== 0
             openIds[id] = 1
+            this.#taken.push(id)
           }
           if (ackLength + 4 > acks.length) {
             acks = Buffer.concat([acks, Buffer.allocUnsafeSlow(acks.length)])
@@ -234,7 +238,9 @@ export class PublishTap {
       bytes,
       messages: this.#messages,
       acks: Uint8Array.prototype.slice.call(this.#acks, 0, this.#ackLength) as Buffer,
+      openIds: this.#taken,
     }
+    if (this.#taken.length > 0) this.#taken = []
     this.#runs.length = 0
     this.#runBytes = 0
     this.#messages = 0

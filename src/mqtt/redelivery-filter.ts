@@ -9,6 +9,12 @@
  * The filter therefore keeps the tail: the stored messages whose acknowledgement is not known to have arrived. On a resumed
  * session it looks for the first message in the tail, by packet id and content, and from there on for what follows it in the
  * tail. Everything else is new. Packet ids alone would not do: some brokers have more than 65,535 messages on their way.
+ *
+ * Packet ids that count up are free for a long time after a message is done. A broker that takes the lowest free one (HiveMQ) uses
+ * it again at once, perhaps for a message of the same content; such a broker has to set DUP, or the message is new.
+ *
+ * At QoS 2 a message stays in the tail until its PUBCOMP has arrived. After a PUBREC the packet id should do, but Mosquitto up to
+ * 2.0.11 at least begins such a message anew when the connection is cut twice in short order.
  */
 
 /** A frame of the tail, in the block it was stored in. */
@@ -29,6 +35,8 @@ interface CurrentBlock extends TailBlock {
   readonly sequence: number
   /** True when nothing more could be repeated when it was stored. */
   readonly isSettled: boolean
+  /** Messages of QoS 2 that the broker has not released yet. */
+  open: number
 }
 
 export interface RedeliveryMetrics {
@@ -46,7 +54,15 @@ export class RedeliveryFilter {
   #before: TailBlock[] = []
   /** Blocks of this connection whose acknowledgements are not known to have arrived. */
   #current: CurrentBlock[] = []
+  /** How many of these, from the first, have no open message. */
+  #completed = 0
+  /** The block of each packet id whose PUBREL has not come. */
+  readonly #open = new Map<number, CurrentBlock>()
   #sequence = 0
+  /** The first packet id of the newest block, 0 when there is none. */
+  #newestId = 0
+  /** True when packet ids are seen not to count up. */
+  #reusesIds = false
   /** While a resumed session may still repeat: the tail's frames by packet id, and in order. */
   #frames: TailFrame[] = []
   #byId: Map<number, number[]> | null = null
@@ -73,36 +89,68 @@ export class RedeliveryFilter {
 
   /**
    * Takes a block into the tail, after `compact`; returns its number. Its frames lie in `bytes` from `start` on (none, when all
-   * were repetitions) and must not change. Call it in the order of storing, once for every set of acknowledgements.
+   * were repetitions) and must not change. Call it in the order of storing, once for every set of acknowledgements. `openIds` are
+   * the packet ids of its messages of QoS 2, repetitions included.
    */
-  stored(bytes: Buffer, start: number, version: 4 | 5, hasAcknowledgements = true): number {
+  stored(
+    bytes: Buffer,
+    start: number,
+    version: 4 | 5,
+    hasAcknowledgements = true,
+    openIds: readonly number[] = [],
+  ): number {
     const sequence = this.#sequence++
     // What needs no acknowledgement is not sent again; it only keeps its place among blocks that are.
     if (hasAcknowledgements || this.#current.length > 0) {
-      this.#current.push({ bytes, start, version, sequence, isSettled: this.#byId === null })
+      const block = { bytes, start, version, sequence, isSettled: this.#byId === null, open: openIds.length }
+      this.#current.push(block)
+      for (const id of openIds) this.#open.set(id, block)
+      if (this.#byId === null) this.#watchIds(block)
     }
     return sequence
+  }
+
+  /** The broker has released a message of QoS 2: its PUBREL came, and its PUBCOMP goes out now. */
+  released(packetId: number): void {
+    const block = this.#open.get(packetId)
+    if (block === undefined) return
+    this.#open.delete(packetId)
+    block.open--
+  }
+
+  /** The last of the blocks up to number `acknowledged` before which, itself included, all is released; -1 for none. */
+  completed(acknowledged: number): number {
+    for (;;) {
+      const next = this.#current[this.#completed]
+      if (next === undefined || next.open > 0 || next.sequence > acknowledged) break
+      this.#completed++
+    }
+    return this.#completed === 0 ? -1 : this.#current[this.#completed - 1]!.sequence
   }
 
   /** The block with that number could not be stored: what it held is new when it comes again. */
   failed(sequence: number): void {
     const block = this.#current.find((one) => one.sequence === sequence)
     this.#current = this.#current.filter((one) => one !== block)
+    this.#completed = 0
     this.#before = this.#before.filter((one) => one !== block)
   }
 
   /** Takes in a block that an earlier run of this receiver stored, as `stored` did then. Before the first connection. */
   recovered(bytes: Buffer, start: number, version: 4 | 5): void {
-    this.#before.push({ bytes, start, version })
+    const block = { bytes, start, version }
+    this.#before.push(block)
+    this.#watchIds(block)
   }
 
   /**
-   * The acknowledgements of the blocks of this connection up to number `through` are known to have arrived: the broker has
-   * answered something that was sent after them.
+   * The acknowledgements of the blocks of this connection up to number `through` (at most `completed`) are known to have arrived: the
+   * broker has answered something that was sent after them.
    */
   confirmed(through: number): void {
     const count = this.#current.findIndex(({ sequence }) => sequence > through)
     const arrived = this.#current.splice(0, count < 0 ? this.#current.length : count)
+    this.#completed = Math.max(0, this.#completed - arrived.length)
     // A block stored when nothing more could be repeated: whatever the tail held before it has been acknowledged as well.
     if (arrived.some(({ isSettled }) => isSettled)) this.#before = []
   }
@@ -111,6 +159,12 @@ export class RedeliveryFilter {
   connected(isSessionResumed: boolean): void {
     this.#before = isSessionResumed ? [...this.#before, ...this.#current.filter(isKept)] : []
     this.#current = []
+    this.#completed = 0
+    this.#open.clear()
+    if (!isSessionResumed) {
+      this.#newestId = 0
+      this.#reusesIds = false
+    }
     this.#matched = -1
     this.#byId = null
     this.#strangers = 0
@@ -148,8 +202,19 @@ export class RedeliveryFilter {
     return { end: kept, removed }
   }
 
+  /** Ids that count up: each block begins with a higher one than the block before, or they have begun anew after 65,535. */
+  #watchIds({ bytes, start, version }: TailBlock): void {
+    if (start >= bytes.length) return
+    const { packetId } = readFrame(bytes, start, version)
+    if (packetId === 0) return
+    const ahead = (packetId - this.#newestId + 65_535) % 65_535
+    if (this.#newestId !== 0 && (ahead === 0 || ahead > 32_767)) this.#reusesIds = true
+    this.#newestId = packetId
+  }
+
   #isRedelivery(bytes: Buffer, contents: FrameContents): boolean {
-    const index = this.#matched < 0 ? this.#firstMatch(bytes, contents) : this.#nextMatch(bytes, contents)
+    const isNew = this.#reusesIds && !contents.isDup
+    const index = isNew ? -1 : this.#matched < 0 ? this.#firstMatch(bytes, contents) : this.#nextMatch(bytes, contents)
     if (index >= 0) {
       this.#matched = index
       this.#strangers = 0

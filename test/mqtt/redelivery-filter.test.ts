@@ -66,6 +66,36 @@ describe('the redelivery filter', () => {
     }
   })
 
+  it('keeps a message of QoS 2 in mind until the broker has released it', () => {
+    const filter = new RedeliveryFilter()
+    const block = frames(sent, 4)
+    expect(filter.stored(block, 0, 4, true, [1, 2, 3, 4, 5])).toBe(0)
+    expect(filter.completed(0)).toBe(-1)
+    for (const id of [1, 2, 3, 4]) filter.released(id)
+    filter.confirmed(filter.completed(0))
+    // Cut twice, the broker begins those again whose release it had not told us yet.
+    filter.connected(true)
+    filter.connected(true)
+    expect(receive(filter, [...sent, message(6, 'm6')], 4, true)).toEqual(['m6'])
+    filter.connected(false)
+    filter.stored(frames([message(7, 'm7')], 4), 0, 4, true, [7])
+    filter.released(7)
+    expect(filter.completed(1)).toBe(1)
+    filter.confirmed(1)
+    expect(filter.tailBlocks).toBe(0)
+  })
+
+  it('takes a message for new when its broker uses packet ids again at once and does not say that it repeats', () => {
+    const on = (id: number) => message(id, 'on')
+    const filter = new RedeliveryFilter()
+    for (const id of [1, 1, 2, 1]) store(filter, [on(id)])
+    filter.connected(true)
+    expect(receive(filter, [on(1), on(2)])).toEqual(['on', 'on'])
+    filter.connected(true)
+    expect(receive(filter, [on(2), on(1)], 4, true)).toEqual([])
+    expect(receive(filter, [on(1)])).toEqual(['on'])
+  })
+
   it('lets everything through on a new session, whose packet ids mean nothing', () => {
     const filter = new RedeliveryFilter()
     store(filter, sent)

@@ -1,68 +1,21 @@
 /** Every transport against Mosquitto: TCP, TLS with and without a client certificate, WebSocket, fail-over, and shared subscriptions. */
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createServer, type TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { MqttReceiverOptions } from '../../src/mqtt/mqtt-options.js'
 import { MqttStringReceiver } from '../../src/mqtt/mqtt-string-receiver.js'
+import { Certificates } from '../support/certificates.js'
 import { CollectingSink } from '../support/collecting-sink.js'
 import { freePort, Mosquitto } from '../support/mosquitto.js'
 
-const directory = mkdtempSync(join(tmpdir(), 'millrace-certificates-'))
-const file = (name: string): string => join(directory, name)
-const pem = (name: string): Buffer => readFileSync(file(name))
 const cleanUp: (() => Promise<void> | void)[] = []
 afterEach(async () => {
   for (const step of cleanUp.splice(0).reverse()) await step()
 })
-
-/** A certificate authority, a server certificate for localhost, and a client certificate. */
-function makeCertificates(): void {
-  const openssl = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe', cwd: directory })
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=Test authority')
-  for (const [name, subject, names] of [
-    ['server', '/CN=localhost', 'DNS:localhost,IP:127.0.0.1'],
-    ['client', '/CN=receiver', 'DNS:receiver'],
-  ] as const) {
-    openssl(
-      'req',
-      ...key,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.csr`,
-      '-subj',
-      subject,
-      '-addext',
-      `subjectAltName=${names}`,
-    )
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      `${name}.csr`,
-      '-CA',
-      'ca.pem',
-      '-CAkey',
-      'ca.key',
-      '-CAcreateserial',
-      '-out',
-      `${name}.pem`,
-      '-days',
-      '2',
-      '-copy_extensions',
-      'copy',
-    )
-  }
-}
 
 function run(url: string | string[], topics: string, options: MqttReceiverOptions = {}) {
   const receiver = new MqttStringReceiver(url, topics, { reconnectMaxDelay: '100ms', ...options })
@@ -74,26 +27,26 @@ function run(url: string | string[], topics: string, options: MqttReceiverOption
 
 describe('with certificates', () => {
   let broker: Mosquitto
+  const certificates = new Certificates()
+  const pem = (name: string): Buffer => certificates.pem(name)
   const ports = { tls: 0, mutual: 0 }
 
   beforeAll(async () => {
-    makeCertificates()
     for (const name of Object.keys(ports) as (keyof typeof ports)[]) ports[name] = await freePort()
-    const certificates = [`cafile ${file('ca.pem')}`, `certfile ${file('server.pem')}`, `keyfile ${file('server.key')}`]
     broker = await Mosquitto.start({
       config: [
         'per_listener_settings false',
         `listener ${ports.tls} 127.0.0.1`,
-        ...certificates,
+        ...certificates.mosquitto,
         `listener ${ports.mutual} 127.0.0.1`,
-        ...certificates,
+        ...certificates.mosquitto,
         'require_certificate true',
       ],
     })
   })
   afterAll(async () => {
     await broker.close()
-    rmSync(directory, { recursive: true })
+    certificates.remove()
   })
 
   async function delivers(url: string, options: MqttReceiverOptions = {}): Promise<void> {

@@ -72,7 +72,7 @@ export class CollectingSink<T> implements ReceiverSink<T> {
     while (!condition()) {
       if (Date.now() > deadline) {
         throw new Error(
-          `Not so within ${timeoutMs} ms: ${condition}. ${this.messages} messages, ${this.reports.length} reports, the last: ${JSON.stringify(this.reports.slice(-3).map((one) => one.message))}`,
+          `Not so within ${timeoutMs} ms: ${condition}. ${this.messages} messages, ${this.reports.length} reports, the last: ${JSON.stringify(this.reports.slice(-3).map((one) => `${one.message}: ${String(one.error)}`))}`,
         )
       }
       await new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-/** A TCP proxy between a client and a broker that cuts connections: at a moment, or each time so many bytes have passed. */
+/** A TCP proxy between a client and a broker that cuts connections: now, after so many bytes, or each time so many have passed. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
@@ -35,6 +35,12 @@ export class CuttingProxy {
   cutEvery(bytes: number | null): void {
     this.#cutBytes = bytes
     this.#rewind()
+  }
+
+  /** Cuts once, when so many more bytes have passed in either direction: in the middle of a packet as likely as not. */
+  cutAfter(bytes: number): void {
+    this.#cutBytes = null
+    this.#untilCut = bytes
   }
 
   /** Cuts every connection now, as a broken network does: without a goodbye, losing what is under way. */

@@ -21,17 +21,21 @@ const opens = [
 export class HiveMQ {
   readonly port: number
   readonly directory: string
+  readonly #sessions: 'file' | 'in-memory'
   #process: ChildProcess | null = null
   #output = ''
 
-  private constructor(port: number, directory: string) {
+  private constructor(port: number, directory: string, sessions: 'file' | 'in-memory') {
     this.port = port
     this.directory = directory
+    this.#sessions = sessions
   }
 
-  static async start(): Promise<HiveMQ> {
+  /** Sessions in memory do not outlive the broker, and are some ten times faster. */
+  static async start(sessions: 'file' | 'in-memory' = 'file'): Promise<HiveMQ> {
     execFileSync(process.execPath, [setup, 'hivemq'])
-    const broker = new HiveMQ(await freePort(), await mkdtemp(join(tmpdir(), 'millrace-hivemq-')))
+    const directory = await mkdtemp(join(tmpdir(), 'millrace-hivemq-'))
+    const broker = new HiveMQ(await freePort(), directory, sessions)
     await broker.restart()
     return broker
   }
@@ -43,7 +47,8 @@ export class HiveMQ {
   /** Starts the broker again on the same port and data. */
   async restart(): Promise<void> {
     const add = opens.map((one) => `--add-opens=${one}=ALL-UNNAMED`)
-    const child = spawn('java', ['-Xmx512m', ...add, '-cp', jars, source, this.directory, String(this.port)], {
+    const settings = [this.directory, String(this.port), this.#sessions]
+    const child = spawn('java', ['-Xmx512m', ...add, '-cp', jars, source, ...settings], {
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     this.#process = child

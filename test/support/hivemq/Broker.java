@@ -2,7 +2,7 @@ import com.hivemq.embedded.EmbeddedHiveMQ;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Runs HiveMQ CE on a port with its data in a directory: prints "ready", stops in order when standard input ends. */
+/** Runs HiveMQ CE on a port with its data in a directory: keeping sessions in files or in memory: prints "ready", stops in order when standard input ends. */
 public class Broker {
     public static void main(String[] args) throws Exception {
         Path directory = Path.of(args[0]);
@@ -16,9 +16,9 @@ public class Broker {
                 <receive-maximum><server-receive-maximum>1000</server-receive-maximum></receive-maximum>
               </mqtt>
               <anonymous-usage-statistics><enabled>false</enabled></anonymous-usage-statistics>
-              <persistence><mode>file</mode></persistence>
+              <persistence><mode>%s</mode></persistence>
             </hivemq>
-            """.formatted(args[1]).stripLeading());
+            """.formatted(args[1], args[2]).stripLeading());
         EmbeddedHiveMQ broker = EmbeddedHiveMQ.builder()
             .withConfigurationFolder(conf)
             .withDataFolder(Files.createDirectories(directory.resolve("data")))
