@@ -1,4 +1,5 @@
-/** The log: one line an event on standard error, `time= level= msg= key=value …`, so that output and log never mix. */
+/** The log: one line an event on standard error, `time= level= msg= key=value … code= error=`, so that output and log never mix. */
+import { MillraceError } from './errors.js'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
@@ -20,10 +21,15 @@ export class Log {
     this.#write = write
   }
 
-  /** The log of the process: its level is `MILLRACE_LOG`, `warn` when that is not set. */
-  static fromEnvironment(): Log {
-    const level = process.env.MILLRACE_LOG
-    return new Log(level !== undefined && level in rank ? (level as LogLevel) : 'warn')
+  /** The log of the process: its level is `MILLRACE_LOG`, `warn` when that is not set. Throws `INVALID_CONF` for a level there is not. */
+  static fromEnvironment(level: string = process.env.MILLRACE_LOG || 'warn'): Log {
+    if (!Object.hasOwn(rank, level)) {
+      throw new MillraceError(
+        'INVALID_CONF',
+        `${JSON.stringify(level)} (from MILLRACE_LOG) is not a log level. Expected ${Object.keys(rank).join(', ')}.`,
+      )
+    }
+    return new Log(level as LogLevel)
   }
 
   /** The same log with more fields on every line. */
@@ -50,12 +56,14 @@ export class Log {
   #event(level: LogLevel, msg: string, fields: Readonly<Record<string, unknown>> = {}): void {
     if (rank[level] < rank[this.#level]) return
     const all = { time: new Date().toISOString(), level, msg, ...this.#fields, ...fields }
-    this.#write(
-      `${Object.entries(all)
-        .map(([key, value]) => `${key}=${quoted(value)}`)
-        .join(' ')}\n`,
-    )
+    this.#write(`${Object.entries(all).map(pair).join(' ')}\n`)
   }
+}
+
+/** `key=value`; an error that has a code shows it first, for whoever searches logs. */
+function pair([key, value]: [string, unknown]): string {
+  const code = value instanceof Error && 'code' in value ? `code=${quoted(value.code)} ` : ''
+  return `${code}${key}=${quoted(value)}`
 }
 
 function quoted(value: unknown): string {

@@ -25,6 +25,7 @@ import { JobScheduler } from './scheduler/job-scheduler.js'
 import { ReceiverStates } from './scheduler/receiver-states.js'
 import { stopInOrder } from './scheduler/stop-sequence.js'
 import { type BatchInfo, ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
+import { ShutdownHook } from './shutdown-hook.js'
 import { localAccess } from './storage/local-access.js'
 import { type Duration, systemClock, type Time, toMilliseconds } from './time.js'
 
@@ -63,6 +64,7 @@ export class StreamingContext extends ProcessContexts {
   #closing: Promise<void> | null = null
   /** The properties its jobs have: those of the program when it started. */
   #properties: ReadonlyMap<string, string> = new Map()
+  readonly #hook: ShutdownHook
   readonly #terminated: Promise<void>
   #terminate: () => void = () => {}
 
@@ -130,6 +132,14 @@ export class StreamingContext extends ProcessContexts {
       onFailed: (time, error) => this.#fail(time, error),
       onSkipped: (info, error) => this.#skip(info, error),
       regenerate: (time) => this.graph.jobsAt(time),
+    })
+    this.#hook = new ShutdownHook({
+      stop: () => this.stop({ graceful: this.conf.get('spark.streaming.stopGracefullyOnShutdown') }),
+      end: (signal) => {
+        this.#hook.remove()
+        process.kill(process.pid, signal)
+      },
+      onSlow: () => this.#log.warn('Stopping once what was begun is finished'),
     })
     const pressure = backPressure(this.conf, this.batchInterval, this.#engine)
     if (pressure !== null) this.#bus.add(pressure)
@@ -207,6 +217,9 @@ export class StreamingContext extends ProcessContexts {
    * Starts the receivers and the batch clock; the first batch is at the next multiple of the batch interval. Rejects with
    * `NO_OUTPUT_OPERATION`, with `CONTEXT_STOPPED` after a stop, with `CONTEXT_ALREADY_ACTIVE` when another context of this
    * process runs. On a context that runs it does nothing.
+   *
+   * While it runs, SIGINT and SIGTERM stop it as `spark.streaming.stopGracefullyOnShutdown` says, unless the program minds these
+   * signals itself; what the program does after the termination may take five seconds, then the signal ends it.
    */
   async start(): Promise<void> {
     if (this.#state === 'ACTIVE') {
@@ -222,6 +235,7 @@ export class StreamingContext extends ProcessContexts {
     becomeActive(this)
     try {
       this.#state = 'ACTIVE'
+      if (!ShutdownHook.isTaken) this.#hook.install()
       this.#properties = new Map(this.sparkContext.jobs.properties)
       this.graph.close('starting')
       this.#checkpoint = await openCheckpoint(this.conf, this.#engine, {
@@ -325,6 +339,7 @@ export class StreamingContext extends ProcessContexts {
       await this.#checkpoint?.close()
     } finally {
       ceaseActive(this)
+      this.#hook.remove()
       this.#terminate()
     }
     return {

@@ -1,11 +1,9 @@
 /** A job that runs under the command line: what its options are, how signals stop it, when it ends. */
 import { argumentsLayer, setCommandLine } from '../conf-sources.js'
+import { ShutdownHook } from '../shutdown-hook.js'
 import { StreamingContext } from '../streaming-context.js'
 import type { CommandOption, Given } from './command.js'
 import { StatusLine } from './status-line.js'
-
-/** A signal that comes again within this time is the same one. */
-const echoMs = 500
 
 /** The options of every verb that runs a job. */
 export const runOptions: Readonly<Record<string, CommandOption>> = {
@@ -45,18 +43,15 @@ export async function superviseJob(
   options: { readonly decoded?: () => number } = {},
 ): Promise<void> {
   const status = given.flag('status') || StatusLine.isWanted ? new StatusLine(options) : null
-  let first: { readonly signal: NodeJS.Signals; readonly time: number } | null = null
-  const onSignal = (signal: NodeJS.Signals): void => {
-    const time = performance.now()
-    const ssc = StreamingContext.getActive()
-    // npm passes on the Ctrl-C that the terminal has sent to everyone already: one key, two signals.
-    if (first !== null && signal === first.signal && time - first.time < echoMs) return
-    if (first !== null || ssc === null) process.exit(signal === 'SIGINT' ? 130 : 143)
-    first = { signal, time }
-    void ssc.stop({ graceful: ssc.conf.get('spark.streaming.stopGracefullyOnShutdown') })
-  }
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
+  const hook = new ShutdownHook({
+    stop: () => {
+      const ssc = StreamingContext.getActive()
+      return ssc?.stop({ graceful: ssc.conf.get('spark.streaming.stopGracefullyOnShutdown') }) ?? null
+    },
+    end: (signal) => process.exit(signal === 'SIGINT' ? 130 : 143),
+    onSlow: () => console.error('millrace: stopping once what was begun is finished; again, to end at once'),
+  })
+  hook.install()
   status?.start()
   try {
     const ssc = await start()
@@ -64,7 +59,6 @@ export async function superviseJob(
     await ssc.awaitTermination()
   } finally {
     status?.stop()
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
+    hook.remove()
   }
 }

@@ -31,6 +31,11 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
   return new RunningCli(process.execPath, [main, ...args], options)
 }
 
+/** Starts a script with Node itself, without the command line. */
+export function startNode(script: string, options: CliOptions = {}): RunningCli {
+  return new RunningCli(process.execPath, [script], options)
+}
+
 /** The same with standard output piped into another command; the status is that of `millrace`. */
 export function cliInto(reader: string, args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const command = [process.execPath, main, ...args].map((part) => `'${part}'`).join(' ')

@@ -34,6 +34,9 @@ A *duration* is a number with a unit (\`ms\`, \`s\`, \`m\`, \`h\`, \`d\`), a bar
 but a bare number counts seconds, as those keys do in Spark. *bytes* takes \`k\`, \`m\`, \`g\`. The column *on* says on which engine
 the key changes something; set for the other one it is accepted, and the log says that it has no effect.
 
+The log goes to standard error, a line an event. \`MILLRACE_LOG\` in the environment sets from which level on: \`debug\`, \`info\`,
+\`warn\` (the default), \`error\` or \`silent\`.
+
 | key | kind | default | on | meaning |
 |---|---|---|---|---|
 ${rows.join('\n')}
