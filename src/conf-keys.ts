@@ -340,6 +340,13 @@ export const confKeys = {
     doc: 'refuse to write into a directory that exists; streaming jobs may always write again',
   },
 
+  'millrace.engine': {
+    kind: 'text',
+    default: null,
+    choices: ['embedded', 'spark'],
+    on: 'both',
+    doc: 'the engine; else the master says it. `spark` with master `local[N]` is the local mode of Spark. Short: `engine`',
+  },
   'millrace.batches': {
     kind: 'count',
     default: null,

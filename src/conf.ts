@@ -95,8 +95,9 @@ export class Conf {
   }
 }
 
-/** Names of earlier releases of Spark, and what they are called now. */
+/** Names of earlier releases of Spark, and what they are called now; and one short name. */
 const aliases: Readonly<Record<string, ConfKey>> = {
+  engine: 'millrace.engine',
   'spark.streaming.minRememberDuration': 'spark.streaming.fileStream.minRememberDuration',
 }
 

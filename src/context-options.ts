@@ -1,7 +1,7 @@
 /** What a StreamingContext is made of, the states it goes through, and what a stop of it did. */
 import type { Conf, ConfLayer } from './conf.js'
-import type { GraphSource } from './engine/embedded/messages.js'
 import type { Engine } from './engine/engine.js'
+import type { GraphSource } from './engine/recording-engine.js'
 import type { EngineSetup } from './engines.js'
 import type { Log } from './log.js'
 import type { Clock, Duration } from './time.js'

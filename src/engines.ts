@@ -3,8 +3,11 @@ import { availableParallelism } from 'node:os'
 import type { Conf } from './conf.js'
 import { initialRate } from './durability.js'
 import { EmbeddedEngine, type ThreadOptions } from './engine/embedded/embedded-engine.js'
-import type { GraphSource } from './engine/embedded/messages.js'
 import type { Engine, ReceiverListener } from './engine/engine.js'
+import type { GraphSource } from './engine/recording-engine.js'
+import { SparkEngine } from './engine/spark/spark-engine.js'
+import { coresOf, sparkMaster } from './engine/spark/spark-master.js'
+import { SparkSession } from './engine/spark/spark-session.js'
 import { MillraceError } from './errors.js'
 import type { AccumulatorUpdate } from './rdd/accumulator.js'
 import type { Receiver } from './receiver/receiver.js'
@@ -29,10 +32,17 @@ export interface EngineSetup {
   readonly source: GraphSource | null
   /** The shape of the graph, once it is described. */
   readonly shape: () => readonly string[]
+  /** How long inputs are needed after their batch, in milliseconds; known once the graph is complete. */
+  readonly inputRememberMs: () => number
 }
 
-/** The engine for the master of `setup`. Throws `MASTER_NEEDS_JOB_MODULE` and `UNKNOWN_MASTER`. */
-export function scriptEngine(setup: EngineSetup): Engine {
+/** The engine for the master of `setup`. Throws `MASTER_NEEDS_JOB_MODULE`, `UNKNOWN_MASTER` and `INVALID_CONF`. */
+export function engineFor(setup: EngineSetup, onSparkLog?: (text: string) => void): Engine {
+  const onSpark = sparkMaster(setup.master, setup.conf.get('millrace.engine'))
+  return onSpark === null ? embeddedEngine(setup) : sparkEngine(setup, onSpark, onSparkLog)
+}
+
+function embeddedEngine(setup: EngineSetup): Engine {
   const { master, conf } = setup
   const threads = master === 'local' ? null : threadOptions(setup)
   return new EmbeddedEngine({
@@ -51,6 +61,23 @@ export function scriptEngine(setup: EngineSetup): Engine {
     bus: setup.bus,
     accumulated: setup.accumulated,
     threads,
+  })
+}
+
+function sparkEngine(setup: EngineSetup, master: string, onLog?: (text: string) => void): Engine {
+  const { conf, source } = setup
+  if (source === null) throw unusableMaster(setup.master)
+  return new SparkEngine({
+    ...setup,
+    expectedParallelism: conf.get('spark.default.parallelism') ?? coresOf(master, availableParallelism()),
+    connect: () =>
+      SparkSession.open({
+        appName: conf.get('spark.app.name') ?? 'millrace',
+        sparkMaster: master,
+        conf,
+        source,
+        ...(onLog === undefined ? {} : { onLog }),
+      }),
   })
 }
 

@@ -13,7 +13,7 @@ import { DStreamGraph } from './dstream/dstream-graph.js'
 import { backPressure, deadLetters, failurePolicy, gracefulStopMs, openCheckpoint } from './durability.js'
 import type { Engine } from './engine/engine.js'
 import { graphShape } from './engine/graph-functions.js'
-import { scriptEngine } from './engines.js'
+import { engineFor } from './engines.js'
 import { MillraceError, toError } from './errors.js'
 import { Log } from './log.js'
 import { becomeActive, ceaseActive, noteMade, ProcessContexts } from './process-contexts.js'
@@ -88,7 +88,7 @@ export class StreamingContext extends ProcessContexts {
     this.#checkpointDirectory = this.conf.get('spark.streaming.checkpoint.directory')
     noteMade(this)
     this.#log = (parts.log ?? Log.fromEnvironment()).with({ app: options.appName })
-    this.#engine = (parts.engine ?? scriptEngine)({
+    this.#engine = (parts.engine ?? engineFor)({
       master: this.conf.get('spark.master'),
       conf: this.conf,
       clock: parts.clock ?? systemClock,
@@ -99,6 +99,7 @@ export class StreamingContext extends ProcessContexts {
       onFailure: (error) => this.#stopWith(error),
       source: parts.source ?? null,
       shape: () => graphShape(this.graph),
+      inputRememberMs: () => this.graph.inputRememberMs,
     })
     this.sparkContext = new SparkContext(options.appName, {
       runner: this.#engine.runner,

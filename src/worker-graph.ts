@@ -1,9 +1,8 @@
-/** Builds the graph of a job module in an executor thread; the engine finds it here by address, as it runs below this layer. */
+/** Builds the graph of a job module in an executor thread or a process of Spark's; engines find it here by address, as they run below this layer. */
 import { fileURLToPath } from 'node:url'
 import { Conf } from './conf.js'
-import type { GraphSource } from './engine/embedded/messages.js'
 import { describeGraph } from './engine/graph-functions.js'
-import { type LoadedGraph, type LoadOptions, RecordingEngine } from './engine/recording-engine.js'
+import { type GraphSource, type LoadedGraph, type LoadOptions, RecordingEngine } from './engine/recording-engine.js'
 import { MillraceError, toError } from './errors.js'
 import { isJob } from './job.js'
 import { StreamingContext } from './streaming-context.js'
@@ -13,20 +12,24 @@ interface ModuleArgs {
   readonly module: string
 }
 
-/** Where threads find the graph of the job that a module exports by default. */
+/** Where threads and processes find the graph of the job that a module exports by default. */
 export function moduleSource(module: URL): GraphSource {
-  return { module: import.meta.url, args: { module: module.href } satisfies ModuleArgs }
+  return { module: import.meta.url, args: { module: module.href } satisfies ModuleArgs, job: module.href }
 }
 
 /** The graph of the job. Throws `JOB_MODULE_INVALID` when the module exports none, `JOB_MODULE_FAILED` when it cannot be loaded. */
-export async function loadGraph(args: unknown, { parallelism, conf }: LoadOptions): Promise<LoadedGraph> {
+export async function loadGraph(args: unknown, options: LoadOptions): Promise<LoadedGraph> {
   const { module } = args as ModuleArgs
-  const job = await importDefault(module)
+  return graphOf(await importDefault(module), options, fileURLToPath(module))
+}
+
+/** The graph of a job that `path` exports by default. Throws `JOB_MODULE_INVALID` when it is none. */
+export function graphOf(job: unknown, { parallelism, conf }: LoadOptions, path: string): LoadedGraph {
   if (!isJob(job)) {
     throw new MillraceError(
       'JOB_MODULE_INVALID',
-      `${fileURLToPath(module)} exports no job. Expected: export default defineJob({ name, batchInterval }, (ssc) => { … })`,
-      { details: { path: fileURLToPath(module) } },
+      `${path} exports no job. Expected: export default defineJob({ name, batchInterval }, (ssc) => { … })`,
+      { details: { path } },
     )
   }
   const engine = new RecordingEngine(parallelism)

@@ -22,6 +22,19 @@ export interface LoadOptions {
   readonly conf: Readonly<Record<string, string>>
 }
 
+/** Where another thread or process finds the graph: a module that exports `loadGraph`, and what to call it with. */
+export interface GraphSource {
+  /** The address of the module. */
+  readonly module: string
+  /** Plain data. */
+  readonly args: unknown
+  /**
+   * The address of the user's module, where the graph comes from one: a bundle then imports it, and calls `graphOf` of `module`
+   * with what it exports by default.
+   */
+  readonly job?: string
+}
+
 /** What the module named by a `GraphSource` exports as `loadGraph`. */
 export type LoadGraph = (args: unknown, options: LoadOptions) => Promise<LoadedGraph>
 

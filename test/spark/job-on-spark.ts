@@ -1,8 +1,9 @@
 /** Runs a job module of the fixtures on Spark, its batches made by hand. */
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { bundleJob } from '../../dist/engine/job-bundle.js'
+import { engineFor } from '../../dist/engines.js'
 import type { Job } from '../../dist/job.js'
-import { buildOnSpark } from '../../dist/spark-job.js'
+import { describe } from '../../dist/run.js'
 import type { StreamingContext } from '../../dist/streaming-context.js'
 import { ManualClock } from '../../dist/time.js'
 import { NEWEST, sparkHome, temporaryDirectory } from './spark-driver.js'
@@ -15,37 +16,36 @@ export interface JobOnSpark<M> {
   log(): string
 }
 
-/** Builds the job of `test/spark/fixtures/<name>.ts` on Spark; with `manual`, under a clock that stands at 0. */
+/** Settings of a Spark that is to start soon, take little, and leave nothing behind. */
+export const smallSpark = (): Record<string, string> => ({
+  'spark.ui.enabled': 'false',
+  'spark.executor.memory': '512m',
+  'spark.driver.memory': '512m',
+  'spark.local.dir': temporaryDirectory(),
+  'millrace.node': process.execPath,
+})
+
+/** Describes the job of `test/spark/fixtures/<name>.ts` for Spark; with `manual`, under a clock that stands at 0. */
 export async function jobOnSpark<M extends { default: Job }>(
   name: string,
   options: { master?: string; version?: string; manual?: boolean; conf?: Record<string, unknown> } = {},
 ): Promise<JobOnSpark<M>> {
-  const home = await sparkHome(options.version ?? NEWEST)
+  process.env.SPARK_HOME = await sparkHome(options.version ?? NEWEST)
   const bundle = await bundleJob(fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url)))
   const module = (await import(pathToFileURL(bundle.file).href)) as M
   const clock = new ManualClock(0)
   let log = ''
-  const ssc = await buildOnSpark(
+  const onLog = (text: string): void => {
+    log += text
+  }
+  const ssc = describe(
     module.default,
-    bundle,
     {
-      master: options.master ?? 'spark-local[2]',
-      sparkHome: home,
-      conf: [
-        {
-          'spark.ui.enabled': 'false',
-          'spark.executor.memory': '512m',
-          'spark.driver.memory': '512m',
-          'spark.local.dir': temporaryDirectory(),
-          'millrace.node': process.execPath,
-          ...options.conf,
-        },
-      ],
-      onLog: (text) => {
-        log += text
-      },
+      master: options.master ?? 'local[2]',
+      module: pathToFileURL(bundle.file),
+      conf: [{ 'millrace.engine': 'spark', ...smallSpark(), ...options.conf }],
     },
-    options.manual === true ? { clock } : {},
+    { ambient: [], engine: (setup) => engineFor(setup, onLog), ...(options.manual === true ? { clock } : {}) },
   )
   return { module, ssc, clock, log: () => log }
 }

@@ -3,15 +3,8 @@ import type { ErrorData } from '../../errors.js'
 import type { TaskMetrics } from '../../scheduler/task-info.js'
 import type { BlockContent, KeepLevel } from '../../storage/block-manager.js'
 import type { StoredBytes } from '../../storage/stored-bytes.js'
+import type { GraphSource } from '../recording-engine.js'
 import type { StageData } from './stage-data.js'
-
-/** Where a thread finds the graph: a module that exports `loadGraph`, and what to call it with. */
-export interface GraphSource {
-  /** The address of the module. */
-  readonly module: string
-  /** Plain data. */
-  readonly args: unknown
-}
 
 /** What a thread is started with. */
 export interface ThreadStart {

@@ -1,5 +1,6 @@
 /** The Node worker beside a Spark executor: runs one task after another, each with its whole input before it. */
 import { errorToData, MillraceError, toError } from '../../errors.js'
+import type { AccumulatorRegistry } from '../../rdd/accumulator.js'
 import type { CheckpointedLineage, PartitionedLineage } from '../../rdd/lineage.js'
 import { Pacer } from '../../rdd/pacer.js'
 import type { AnyFunction } from '../../rdd/task-function.js'
@@ -25,6 +26,7 @@ const KEPT_STAGES_MAX = 64
 export interface WorkerJob {
   readonly shape: readonly string[]
   readonly receivers: ReadonlyMap<number, Receiver<unknown>>
+  readonly accumulators: AccumulatorRegistry
   find(id: string, time: Time | null): AnyFunction
 }
 
@@ -70,8 +72,11 @@ async function runTask(link: JavaLink, job: WorkerJob, stages: Map<string, Stage
     const inputs = new WorkerInputs(job, task)
     if (stage.shuffle === null) await sendRecords(link, stage, task.partition, inputs)
     else await sendBuckets(link, stage, stage.shuffle, task.partition, inputs)
-    link.send(Frame.TASK_DONE, [null])
+    const added = job.accumulators.drain()
+    link.send(Frame.TASK_DONE, [added.length === 0 ? null : serializeRecords(added)])
   } catch (thrown) {
+    // What a failed attempt added does not count.
+    job.accumulators.drain()
     const error = taskError(thrown, task.partition)
     link.send(Frame.TASK_FAILED, [textOf(error), JSON.stringify(errorToData(error))])
   }

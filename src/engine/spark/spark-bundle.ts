@@ -1,33 +1,33 @@
 /** Makes one file of a job, Millrace and their packages: all that Node needs on a machine where nothing else is installed. */
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { serialize } from 'node:v8'
 import type { Plugin } from 'esbuild'
 import { MillraceError } from '../../errors.js'
-import type { JobBundle } from '../job-bundle.js'
-import type { SparkBundle } from './spark-session.js'
+import type { GraphSource } from '../recording-engine.js'
 
+/** The code of a bundle, its source map inside, and the hash of it. */
+export interface SparkBundle {
+  readonly code: string
+  readonly hash: string
+}
+
+/** Where a Node process of Spark's begins, above this layer: found by address. */
 const entry = fileURLToPath(new URL('../../spark-worker.js', import.meta.url))
 
 /**
- * The file for Spark's executors of a bundled job, its source map inside, so that an error there names the user's line. It is
- * named by its content and kept beside the job's own bundle.
+ * The file for Spark's executors of a job whose graph `source` gives; the same source gives the same bytes. An error on an executor
+ * names the user's line, as the source map is inside.
  *
  * Throws `JOB_MODULE_COMPILE_FAILED` when it cannot be made.
  */
-export async function bundleForSpark(job: JobBundle): Promise<SparkBundle> {
+export async function bundleForSpark(source: GraphSource): Promise<SparkBundle> {
   const { build } = await import('esbuild')
+  const path = fileURLToPath(source.job ?? source.module)
+  const directory = dirname(path)
   const result = await build({
-    stdin: {
-      contents: `import job from ${JSON.stringify(job.file)}
-import { workForSpark } from ${JSON.stringify(entry)}
-await workForSpark(job)
-`,
-      resolveDir: dirname(entry),
-      sourcefile: 'millrace-worker.js',
-    },
+    stdin: { contents: contentsOf(source), resolveDir: dirname(entry), sourcefile: 'millrace-worker.js' },
     bundle: true,
     write: false,
     format: 'esm',
@@ -37,7 +37,7 @@ await workForSpark(job)
     sourcesContent: false,
     keepNames: true,
     logLevel: 'silent',
-    outfile: join(dirname(job.file), 'worker.mjs'),
+    outfile: resolve(directory, 'worker.mjs'),
     external: ['esbuild'],
     banner: {
       js: "import { createRequire as __millraceRequire } from 'node:module';const require = __millraceRequire(import.meta.url);",
@@ -46,24 +46,25 @@ await workForSpark(job)
   }).catch((cause: unknown) => {
     throw new MillraceError(
       'JOB_MODULE_COMPILE_FAILED',
-      `${job.source} cannot be bundled for Spark: ${(cause as Error).message}`,
-      {
-        cause,
-        details: { path: job.source },
-      },
+      `${path} cannot be bundled for Spark: ${(cause as Error).message}`,
+      { cause, details: { path } },
     )
   })
-  const directory = dirname(job.file)
   const output = (suffix: string): string => result.outputFiles.find(({ path }) => path.endsWith(suffix))!.text
   const code = `${output('.mjs')}${inlineMap(output('.map'), directory)}`
-  const hash = createHash('sha256').update(code).digest('hex').slice(0, 16)
-  const file = join(directory, `spark-${hash}.mjs`)
-  if (!existsSync(file)) {
-    await mkdir(directory, { recursive: true })
-    await writeFile(`${file}.${process.pid}.tmp`, code)
-    await rename(`${file}.${process.pid}.tmp`, file)
+  return { code, hash: createHash('sha256').update(code).digest('hex').slice(0, 16) }
+}
+
+function contentsOf({ module, args, job }: GraphSource): string {
+  const at = (address: string): string => JSON.stringify(fileURLToPath(address))
+  const work = `import { workForSpark } from ${JSON.stringify(entry)}\n`
+  if (job !== undefined) {
+    const graph = `graphOf(job, options, ${at(job)})`
+    return `${work}import job from ${at(job)}\nimport { graphOf } from ${at(module)}\nawait workForSpark(async (options) => ${graph})\n`
   }
-  return { file, hash }
+  const bytes = JSON.stringify(serialize(args).toString('base64'))
+  const load = `loadGraph(deserialize(Buffer.from(${bytes}, 'base64')), options)`
+  return `${work}import { deserialize } from 'node:v8'\nimport { loadGraph } from ${at(module)}\nawait workForSpark((options) => ${load})\n`
 }
 
 /** The source map as a comment; its paths absolute, since a worker loads the bundle from wherever Spark put it. */

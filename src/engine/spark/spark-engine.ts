@@ -5,13 +5,14 @@
  */
 import type { Conf } from '../../conf.js'
 import { errorToData, MillraceError } from '../../errors.js'
+import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobRunner } from '../../rdd/job-runner.js'
 import type { BlockInfo } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type Clock, systemClock, type Time } from '../../time.js'
 import type { BatchClock, BlockGroups, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
 import { TimerClock } from '../timer-clock.js'
-import type { BatchAnnouncement } from './bridge-connection.js'
+import type { BatchAnnouncement, BridgeConnection } from './bridge-connection.js'
 import type { SparkEvent } from './protocol.js'
 import { SparkPlanner, sparkBlockId, storageLevelValue } from './spark-planner.js'
 import { SparkRunner } from './spark-runner.js'
@@ -23,8 +24,16 @@ export interface SparkEngineOptions {
   readonly receivers: ReadonlyMap<number, Receiver<unknown>>
   readonly listener: ReceiverListener
   readonly onFailure: (error: Error) => void
-  /** What the engine must know of the job's graph, once it is complete. */
-  readonly graph: () => { readonly shape: readonly string[]; readonly rememberMs: number }
+  /** Opens Spark. Called once: by the start, or by the first job before it. */
+  readonly connect: () => Promise<SparkSession>
+  /** How many partitions a shuffle makes until Spark has said. */
+  readonly expectedParallelism: number
+  /** The shape of the job's graph. */
+  readonly shape: () => readonly string[]
+  /** How long inputs are needed after their batch, in milliseconds; known once the graph is complete. */
+  readonly inputRememberMs: () => number
+  /** Takes what tasks added to accumulators. */
+  readonly accumulated: (updates: readonly AccumulatorUpdate[]) => void
 }
 
 type Tick = (time: Time) => Promise<void>
@@ -33,50 +42,69 @@ export class SparkEngine implements Engine {
   readonly clock: BatchClock
   readonly receivers: ReceiverHost
   readonly runner: JobRunner
-  readonly #session: SparkSession
   readonly #options: SparkEngineOptions
   readonly #planner: SparkPlanner
+  readonly #ticks: SparkTicks
   /** Batches Spark waits for. */
   readonly #open = new Set<Time>()
   readonly #announced = new Map<Time, BatchAnnouncement>()
+  #connecting: Promise<SparkSession> | null = null
+  #session: SparkSession | null = null
   #closing = false
 
-  constructor(session: SparkSession, options: SparkEngineOptions) {
-    this.#session = session
+  constructor(options: SparkEngineOptions) {
     this.#options = options
-    this.#planner = new SparkPlanner(() => options.graph().shape)
-    const parallelism = options.conf.get('spark.default.parallelism') ?? session.defaultParallelism
-    this.runner = new SparkRunner(session.connection, this.#planner, this.#open, parallelism)
-    const ticks = new SparkTicks((time) => this.batchFinished(time, stopped()))
+    this.#planner = new SparkPlanner(options.shape)
+    const { accumulated } = options
+    const planner = this.#planner
+    const connect = async (): Promise<BridgeConnection> => (await this.#connect()).connection
+    const parallelism = (): number => this.#session?.defaultParallelism ?? options.expectedParallelism
+    this.runner = new SparkRunner({ connect, planner, parallelism, accumulated }, this.#open)
+    this.#ticks = new SparkTicks((time) => this.batchFinished(time, stopped()))
     // A clock that a test turns by hand cannot be Spark's: the batches are then made here, their jobs run on Spark all the same.
-    this.clock = options.clock === systemClock ? ticks : new TimerClock(options.clock)
-    this.receivers = this.#receiverHost(ticks)
-    session.connection.on('batch', (batch) => {
+    this.clock = options.clock === systemClock ? this.#ticks : new TimerClock(options.clock)
+    this.receivers = this.#receiverHost(this.#ticks)
+  }
+
+  /** Spark, opened when it is asked for the first time. Rejects with what opening it threw, every time. */
+  #connect(): Promise<SparkSession> {
+    this.#connecting ??= this.#opened()
+    return this.#connecting
+  }
+
+  async #opened(): Promise<SparkSession> {
+    const session = await this.#options.connect()
+    const { connection } = session
+    connection.on('batch', (batch) => {
       this.#open.add(batch.time)
       this.#announced.set(batch.time, batch)
-      ticks.tick(batch.time)
+      this.#ticks.tick(batch.time)
     })
-    session.connection.on('spark', (event) => this.#heard(event))
-    session.connection.once('closed', (error) => {
-      if (!this.#closing && error !== null) options.onFailure(error)
+    connection.on('spark', (event) => this.#heard(event))
+    connection.once('closed', (error) => {
+      if (!this.#closing && error !== null) this.#options.onFailure(error)
     })
+    this.#session = session
+    return session
   }
 
   batchFinished(time: Time, error: Error | null): void {
     if (!this.#open.delete(time)) return
     const failure = error === null ? null : { text: error.message, data: errorToData(error) }
-    this.#session.connection.finishBatch(time, failure)
+    this.#session?.connection.finishBatch(time, failure)
   }
 
   async close(): Promise<void> {
     this.#closing = true
-    await this.#session.close()
+    // Spark that could not be opened has ended by itself, and whoever asked for it knows why.
+    const session = await this.#connecting?.catch(() => null)
+    await session?.close()
   }
 
   #receiverHost(ticks: SparkTicks): ReceiverHost {
-    const { connection } = this.#session
     return {
       start: async (receivers) => {
+        const { connection } = await this.#connect()
         if (this.clock !== ticks) {
           if (receivers.size === 0) return
           throw new MillraceError('UNSUPPORTED', 'Receivers on Spark need the clock of the machine, not a manual one.')
@@ -84,7 +112,7 @@ export class SparkEngine implements Engine {
         const placed = [...receivers.values()].map(
           (receiver) => [receiver.preferredLocation ?? null, storageLevelValue(receiver.storageLevel)] as const,
         )
-        const remember = Math.max(this.#options.graph().rememberMs, ticks.intervalMs)
+        const remember = Math.max(this.#options.inputRememberMs(), ticks.intervalMs)
         await connection.call([['streaming', ticks.intervalMs, remember, null, placed], ['start']])
         ticks.isRunning = true
       },
@@ -96,14 +124,14 @@ export class SparkEngine implements Engine {
         for (const announced of this.#announced.keys()) if (announced < time) this.#announced.delete(announced)
         const handles = this.#planner.forgetInputs(time)
         if (ticks.isRunning)
-          await connection.call([
+          await this.#session?.connection.call([
             ['drop', handles],
             ['forget', time],
           ])
       },
       stop: async (gracefully) => {
         // Gracefully, Spark runs the batches that remain before it answers.
-        if (ticks.isRunning) await connection.call([['stopStreaming', gracefully]])
+        if (ticks.isRunning) await this.#session?.connection.call([['stopStreaming', gracefully]])
         ticks.isRunning = false
       },
     }

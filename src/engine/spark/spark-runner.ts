@@ -1,37 +1,46 @@
 /** Runs the jobs of a Millrace program on Spark: plans each, sends it, reads back its chunks; functions of `foreachRDD` run here. */
 import { MillraceError, toError } from '../../errors.js'
+import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobDescription, JobRunner } from '../../rdd/job-runner.js'
 import type { Lineage, MappedLineage, PartitionedLineage } from '../../rdd/lineage.js'
 import { Pacer } from '../../rdd/pacer.js'
 import { canTravel } from '../../rdd/task-function.js'
+import { deserializeRecords } from '../../storage/record-serializer.js'
 import type { Time } from '../../time.js'
 import { readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 import type { BridgeConnection, CallResult } from './bridge-connection.js'
 import { fromChunk } from './chunk.js'
-import type { Operation } from './protocol.js'
+import type { Operation, Value } from './protocol.js'
 import type { SparkPlanner } from './spark-planner.js'
 import { functionsOf, functionsOfShuffle } from './stage.js'
 
+export interface SparkRunnerOptions {
+  /** The link to Spark, which the first call opens. */
+  readonly connect: () => Promise<BridgeConnection>
+  readonly planner: SparkPlanner
+  /** How many partitions a shuffle makes when nobody says. */
+  readonly parallelism: () => number
+  /** Takes what finished tasks added to accumulators. */
+  readonly accumulated: (updates: readonly AccumulatorUpdate[]) => void
+}
+
 export class SparkRunner implements JobRunner {
-  readonly defaultParallelism: number
-  readonly #connection: BridgeConnection
+  readonly #options: SparkRunnerOptions
   readonly #planner: SparkPlanner
   /** The batches the JVM serves calls for now; their jobs run on its batch thread. */
   readonly #openBatches: ReadonlySet<Time>
   /** The last call outside a batch: they run one after another, since a later one may use an RDD an earlier one makes. */
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(
-    connection: BridgeConnection,
-    planner: SparkPlanner,
-    openBatches: ReadonlySet<Time>,
-    defaultParallelism: number,
-  ) {
-    this.#connection = connection
-    this.#planner = planner
+  constructor(options: SparkRunnerOptions, openBatches: ReadonlySet<Time>) {
+    this.#options = options
+    this.#planner = options.planner
     this.#openBatches = openBatches
-    this.defaultParallelism = defaultParallelism
+  }
+
+  get defaultParallelism(): number {
+    return this.#options.parallelism()
   }
 
   async collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]> {
@@ -41,7 +50,8 @@ export class SparkRunner implements JobRunner {
     if (here.type === 'parallelized' && here.storageLevel === null) return wanted.map((at) => [...here.slices[at]!])
     const { operations, handle, temporary } = this.#planner.plan(here)
     const run: Operation[] = [['job', describe(job)], ...operations, ['collect', handle, wanted]]
-    const { chunks } = await this.#call(run, job.batchTime, temporary)
+    const { chunks, value } = await this.#call(run, job.batchTime, temporary)
+    this.#takeReports(value)
     const records = new Map<number, unknown[]>(wanted.map((partition) => [partition, []]))
     for (const { partition, bytes } of chunks) {
       const into = records.get(partition)!
@@ -55,7 +65,7 @@ export class SparkRunner implements JobRunner {
     const { operations, handle, temporary } = this.#planner.plan(here)
     const copy = this.#planner.newHandle()
     const run: Operation[] = [['job', describe(job)], ...operations, ['checkpoint', copy, handle, directory]]
-    await this.#call(run, job.batchTime, temporary)
+    this.#takeReports((await this.#call(run, job.batchTime, temporary)).value)
     const { id, partitions, partitioner } = lineage
     const node = {
       type: 'checkpointed',
@@ -76,6 +86,13 @@ export class SparkRunner implements JobRunner {
     this.#release(this.#planner.forgetKept(rddId))
   }
 
+  /** What the finished tasks added to accumulators. */
+  #takeReports(reports: Value): void {
+    for (const report of reports as readonly Uint8Array[]) {
+      this.#options.accumulated(deserializeRecords(report) as AccumulatorUpdate[])
+    }
+  }
+
   #release(handle: number | null): void {
     if (handle === null) return
     const release: Operation[] = [
@@ -89,10 +106,11 @@ export class SparkRunner implements JobRunner {
   #call(operations: readonly Operation[], time: Time | null, temporary: readonly number[]): Promise<CallResult> {
     const batch = time !== null && this.#openBatches.has(time) ? time : null
     const run = async (): Promise<CallResult> => {
+      const connection = await this.#options.connect()
       try {
-        return await this.#connection.call(operations, batch)
+        return await connection.call(operations, batch)
       } finally {
-        if (temporary.length > 0) this.#connection.call([['drop', temporary]], batch).catch(() => {})
+        if (temporary.length > 0) connection.call([['drop', temporary]], batch).catch(() => {})
       }
     }
     if (batch !== null) return run()

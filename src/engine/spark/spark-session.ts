@@ -1,26 +1,22 @@
 /** A SparkContext in a driver JVM, ready for a job: opened, with the job's bundle shipped to every executor. */
 import { rmSync } from 'node:fs'
-import { copyFile, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Conf } from '../../conf.js'
+import type { GraphSource, LoadOptions } from '../recording-engine.js'
 import type { BridgeConnection } from './bridge-connection.js'
+import { bundleForSpark, type SparkBundle } from './spark-bundle.js'
 import { bridgeJar, findSparkHome, startSparkJvm } from './spark-jvm.js'
-
-/** A file that is all a Node process on an executor needs: the job, Millrace, and the packages of both. */
-export interface SparkBundle {
-  readonly file: string
-  readonly hash: string
-}
+import { isOnThisMachine } from './spark-master.js'
 
 export interface SparkSessionOptions {
   readonly appName: string
   /** A master of Spark's: `spark://host:port`, `local-cluster[2,1,1024]`, `yarn`, … */
   readonly sparkMaster: string
   readonly conf: Conf
-  readonly bundle: SparkBundle
-  /** @default what `findSparkHome` finds */
-  readonly sparkHome?: string
+  /** Where the executors' processes find the graph. */
+  readonly source: GraphSource
   /** Takes what the JVM, and on a local master the workers, print. @default standard error */
   readonly onLog?: (text: string) => void
 }
@@ -36,10 +32,6 @@ const defaults: Readonly<Record<string, string>> = {
 const loopback: Readonly<Record<string, string>> = {
   'spark.driver.host': '127.0.0.1',
   'spark.driver.bindAddress': '127.0.0.1',
-}
-
-function isOnThisMachine(master: string): boolean {
-  return /^(local\b|local-cluster\b|spark:\/\/(127\.|localhost\b))/.test(master)
 }
 
 export class SparkSession {
@@ -70,10 +62,15 @@ export class SparkSession {
     this.#exited = exited
   }
 
-  /** Starts a JVM and opens the context in it. Rejects with `JAVA_NOT_FOUND`, `SPARK_NOT_FOUND` or `SPARK_FAILED`. */
+  /**
+   * Starts a JVM, opens the context in it and ships the job. Rejects with `JAVA_NOT_FOUND`, `SPARK_NOT_FOUND`, `SPARK_FAILED`, or
+   * `JOB_MODULE_COMPILE_FAILED`.
+   */
   static async open(options: SparkSessionOptions): Promise<SparkSession> {
     const memory = options.conf.toObject()['spark.driver.memory']
-    const sparkHome = options.sparkHome ?? findSparkHome()
+    const sparkHome = findSparkHome()
+    // Before the JVM: a job that does not compile should not wait for it.
+    const bundle = await bundleForSpark(options.source)
     const jvm = await startSparkJvm({
       sparkHome,
       javaOptions: memory === undefined ? [] : [`-Xmx${memory}`],
@@ -81,13 +78,14 @@ export class SparkSession {
       ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
     })
     try {
-      const session = await SparkSession.over(jvm.connection, options, jvm.pid, jvm.exited)
+      const session = await SparkSession.over(jvm.connection, options, bundle, jvm.pid, jvm.exited)
       // The workers of a local cluster keep what they ran with, in the directory of Spark.
       if (/^local-cluster/.test(options.sparkMaster))
         session.#leftovers.push(join(sparkHome, 'work', session.applicationId))
       return session
     } catch (error) {
       await jvm.connection.close()
+      await jvm.exited
       throw error
     }
   }
@@ -96,6 +94,7 @@ export class SparkSession {
   static async over(
     connection: BridgeConnection,
     options: SparkSessionOptions,
+    bundle: SparkBundle,
     pid: number | null,
     exited: Promise<void>,
   ): Promise<SparkSession> {
@@ -111,9 +110,10 @@ export class SparkSession {
       ...(pid === null ? {} : { 'spark.jars': jars }),
     }
     const { value } = await connection.call([['context', Object.entries(conf)]])
-    const removeShipped = await ship(connection, options)
     const facts = value as unknown as [string, string, number, string | null]
-    return new SparkSession(connection, facts, pid, exited, removeShipped)
+    const parallelism = options.conf.get('spark.default.parallelism') ?? facts[2]
+    const removeShipped = await ship(connection, options.conf, bundle, parallelism)
+    return new SparkSession(connection, [facts[0], facts[1], parallelism, facts[3]], pid, exited, removeShipped)
   }
 
   /** Stops Spark and its JVM; resolves when the JVM has ended. */
@@ -129,18 +129,24 @@ export class SparkSession {
  * Gives every executor the bundle and its settings, under names that never change: nothing of them is frozen into a checkpoint.
  * Executors fetch them from here as long as the application runs; the result removes them.
  */
-async function ship(connection: BridgeConnection, { bundle, conf }: SparkSessionOptions): Promise<() => void> {
+async function ship(
+  connection: BridgeConnection,
+  conf: Conf,
+  bundle: SparkBundle,
+  parallelism: number,
+): Promise<() => void> {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-ship-'))
   const remove = (): void => rmSync(directory, { recursive: true, force: true })
   process.once('exit', remove)
   const worker = join(directory, 'millrace-worker.mjs')
   const settings = join(directory, 'millrace-worker.properties')
-  await copyFile(bundle.file, worker)
+  await writeFile(worker, bundle.code)
+  const load: LoadOptions = { parallelism, conf: travellingConf(conf) }
   const text = properties({
     node: conf.get('millrace.node'),
     nodeOptions: `--enable-source-maps ${conf.get('millrace.nodeOptions') ?? ''}`.trim(),
     hash: bundle.hash,
-    'env.MILLRACE_CONF': JSON.stringify(travellingConf(conf)),
+    'env.MILLRACE_WORKER': JSON.stringify(load),
   })
   await writeFile(settings, text)
   await connection.call([['ship', [worker, settings]]])
