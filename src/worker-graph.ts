@@ -24,7 +24,7 @@ export async function loadGraph(args: unknown, options: LoadOptions): Promise<Lo
 }
 
 /** The graph of a job that `path` exports by default. Throws `JOB_MODULE_INVALID` when it is none. */
-export function graphOf(job: unknown, { parallelism, conf }: LoadOptions, path: string): LoadedGraph {
+export async function graphOf(job: unknown, { parallelism, conf }: LoadOptions, path: string): Promise<LoadedGraph> {
   if (!isJob(job)) {
     throw new MillraceError(
       'JOB_MODULE_INVALID',
