@@ -38,7 +38,7 @@ export async function jobOnSpark<M extends { default: Job }>(
   const onLog = (text: string): void => {
     log += text
   }
-  const ssc = describe(
+  const { ssc, built } = describe(
     module.default,
     {
       master: options.master ?? 'local[2]',
@@ -47,5 +47,6 @@ export async function jobOnSpark<M extends { default: Job }>(
     },
     { ambient: [], engine: (setup) => engineFor(setup, onLog), ...(options.manual === true ? { clock } : {}) },
   )
+  await built
   return { module, ssc, clock, log: () => log }
 }
