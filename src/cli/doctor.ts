@@ -4,8 +4,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Conf } from '../conf.js'
 import { ambientLayers } from '../conf-sources.js'
+import { findSparkHome, sparkCache, sparkVersion } from '../engine/spark/spark-home.js'
+import { installSpark, SPARK_VERSION_DEFAULT, testedSparkVersions } from '../engine/spark/spark-install.js'
 import type { MillraceError } from '../errors.js'
-import type { Command, Given } from './command.js'
+import { type Command, type Given, UsageError } from './command.js'
 
 /** What one look found. `absent` is for parts that some jobs do without. */
 interface Finding {
@@ -20,10 +22,21 @@ export const doctor: Command = {
   positionals: '',
   options: {
     broker: { type: 'string', placeholder: 'URL', help: 'also connect to this MQTT broker' },
+    'install-spark': { type: 'boolean', help: 'first fetch the jars of Spark from Maven Central; needs Maven (mvn)' },
+    'spark-version': {
+      type: 'string',
+      placeholder: 'V',
+      help: `which Spark to fetch, ${testedSparkVersions[0]} or newer; ${SPARK_VERSION_DEFAULT} when left out`,
+    },
   },
   notes: 'The status is 0 when everything that every job needs works, else 1.',
   async run(given: Given): Promise<number> {
     const broker = given.text('broker')
+    const version = given.text('spark-version')
+    if (version !== null && !given.flag('install-spark'))
+      throw new UsageError('--spark-version says what --install-spark fetches: give both.')
+    if (given.flag('install-spark'))
+      await installSpark(version ?? SPARK_VERSION_DEFAULT, sparkCache(), (text) => console.log(text))
     const findings = [
       node(),
       await esbuild(),
@@ -92,12 +105,15 @@ function java(): Finding {
 }
 
 function spark(): Finding {
-  const home = process.env.SPARK_HOME
-  if (home === undefined)
-    return { what: 'Spark', state: 'absent', text: 'SPARK_HOME is not set; the embedded engine needs none' }
-  return existsSync(join(home, 'bin', 'spark-submit'))
-    ? { what: 'Spark', state: 'ok', text: home }
-    : { what: 'Spark', state: 'broken', text: `SPARK_HOME is ${home}, where there is no bin/spark-submit` }
+  const what = 'Spark'
+  try {
+    const home = findSparkHome()
+    return { what, state: 'ok', text: `${sparkVersion(home)} in ${home}` }
+  } catch (error) {
+    if ((process.env.SPARK_HOME ?? '') !== '') return { what, state: 'broken', text: (error as MillraceError).message }
+    const text = 'needed only for masters of Spark; millrace doctor --install-spark fetches it, or set SPARK_HOME'
+    return { what, state: 'absent', text }
+  }
 }
 
 async function brokerAnswers(url: string): Promise<Finding> {

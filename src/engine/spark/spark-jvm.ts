@@ -1,7 +1,6 @@
 /** Starts the driver JVM: Java, the jars of Spark, the bridge jar, and the flags Spark wants on Java 17. */
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
-import { homedir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MillraceError } from '../../errors.js'
@@ -37,31 +36,6 @@ export const javaModuleOptions: readonly string[] = [
 
 /** The bridge jar that comes with this package. */
 export const bridgeJar: string = fileURLToPath(new URL('../../../bridge/target/millrace-bridge.jar', import.meta.url))
-
-/** Where `millrace doctor --install-spark` puts Spark: `$XDG_CACHE_HOME` or `~/.cache`, then `millrace`. */
-export function sparkCache(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'millrace')
-}
-
-/**
- * The directory of Spark: `SPARK_HOME`, or the newest one in the cache. Throws `SPARK_NOT_FOUND` when there is neither, or when
- * `SPARK_HOME` holds no jars.
- */
-export function findSparkHome(env: NodeJS.ProcessEnv = process.env): string {
-  const told = env.SPARK_HOME
-  if (told !== undefined && told !== '') {
-    if (existsSync(join(told, 'jars'))) return told
-    throw new MillraceError('SPARK_NOT_FOUND', `SPARK_HOME is ${told}, but there is no directory jars in it.`)
-  }
-  const cache = sparkCache(env)
-  const installed = existsSync(cache) ? readdirSync(cache).filter((name) => /^spark-\d/.test(name)) : []
-  const newest = installed.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1)
-  if (newest !== undefined) return join(cache, newest)
-  throw new MillraceError(
-    'SPARK_NOT_FOUND',
-    'There is no Spark here. Set SPARK_HOME to a Spark 3.5 (Scala 2.13) or 4.x, or run `millrace doctor --install-spark`, which fetches its jars from Maven Central.',
-  )
-}
 
 export interface SparkJvmOptions {
   /** The directory that holds Spark's `jars`. */

@@ -7,7 +7,8 @@ import type { Conf } from '../../conf.js'
 import type { GraphSource, LoadOptions } from '../recording-engine.js'
 import type { BridgeConnection } from './bridge-connection.js'
 import { bundleForSpark, type SparkBundle } from './spark-bundle.js'
-import { bridgeJar, findSparkHome, startSparkJvm } from './spark-jvm.js'
+import { findSparkHome } from './spark-home.js'
+import { bridgeJar, startSparkJvm } from './spark-jvm.js'
 import { isOnThisMachine } from './spark-master.js'
 
 export interface SparkSessionOptions {
