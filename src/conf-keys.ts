@@ -253,7 +253,7 @@ export const confKeys = {
     kind: 'duration',
     default: 3000,
     on: 'both',
-    doc: 'how long a task waits for the executor that holds its block before it runs elsewhere',
+    doc: 'how long a task waits for the executor that holds what it reads before it runs elsewhere; not set, in threads, it waits no longer than reading the bytes elsewhere would take',
   },
   'spark.locality.wait.process': { kind: 'duration', default: null, on: 'spark', doc: 'the same, for one level' },
   'spark.locality.wait.node': { kind: 'duration', default: null, on: 'spark', doc: 'the same, for one level' },

@@ -94,6 +94,7 @@ function threadOptions({ master, conf, source, shape }: EngineSetup): ThreadOpti
     taskTimeoutMs: conf.get('spark.task.timeout'),
     heapBytes: conf.get('millrace.executor.memory'),
     mode: conf.get('spark.scheduler.mode') ?? 'FAIR',
+    localityWaitMs: conf.has('spark.locality.wait') ? conf.get('spark.locality.wait') : null,
     speculation: conf.get('spark.speculation')
       ? {
           intervalMs: conf.get('spark.speculation.interval'),

@@ -91,6 +91,13 @@ export class StateMap {
     return Array.from((this.#next === null ? this.#table : this.#detached()).values())
   }
 
+  /** True if this version was made from `older`, directly or over versions between. */
+  follows(older: StateMap): boolean {
+    for (let version: StateMap | null = older; version !== null; version = version.#next)
+      if (version === this) return true
+    return false
+  }
+
   /** What differs from `older`, an earlier version or a copy of one: the keys that went, and the entries that came or changed. */
   changesSince(older: StateMap): { removed: unknown[]; changed: StateEntry[] } {
     const was = older.#undoneUpTo(this)

@@ -19,7 +19,13 @@ export type KeptContent =
 export type BlockContent =
   | KeptContent
   /** Where every thread can read it: frames of records, or the receiver's bytes. */
-  | { readonly type: 'stored'; readonly format: 'records' | 'bytes'; readonly stored: StoredBytes }
+  | {
+      readonly type: 'stored'
+      readonly format: 'records' | 'bytes'
+      readonly stored: StoredBytes
+      /** Frames that stand before those of `stored` and belong to other blocks as well. */
+      readonly beneath?: readonly StoredBytes[]
+    }
   | {
       readonly type: 'logged'
       /** The directory of the log. */
@@ -41,8 +47,8 @@ export interface BlockManagerOptions {
 
 interface Entry {
   content: BlockContent
-  /** In memory, and counted. */
-  bytes: number
+  /** True while it is in memory, and counted. */
+  isCounted: boolean
   /** The level of a partition; null for input, which is not evicted. */
   readonly level: KeepLevel | null
 }
@@ -54,6 +60,8 @@ export class BlockManager {
   /** RDDs that nobody can compute again. */
   readonly #pinned = new Set<number>()
   readonly #spilling = new Set<Promise<void>>()
+  /** How many blocks share a piece of memory: it is counted once. */
+  readonly #sharers = new Map<SharedArrayBuffer, number>()
   #memoryUsed = 0
 
   constructor(options: BlockManagerOptions) {
@@ -72,17 +80,18 @@ export class BlockManager {
 
   /** Keeps received input, as it is. */
   put(id: string, content: BlockContent): void {
-    this.#set(id, { content, bytes: 0, level: null })
+    this.#set(id, { content, isCounted: false, level: null })
   }
 
   /** Keeps a partition of a persisted RDD as its level says; a level without disk may keep nothing when there is no room. */
   keep(rddId: number, partition: number, content: BlockContent, level: KeepLevel): void {
     const id = partitionBlockId(rddId, partition)
-    const bytes = bytesInMemory(content)
-    const entry = { content, bytes, level }
+    const entry = { content, isCounted: false, level }
     this.#set(id, entry)
-    if (bytes > 0) this.#makeRoom(rddId)
-    if (bytes > 0 && (!level.useMemory || this.#memoryUsed > this.#options.memoryBytes)) this.#evict(id, entry)
+    if (!isInMemory(content)) return
+    this.#count(entry)
+    this.#makeRoom(rddId)
+    if (!level.useMemory || this.#memoryUsed > this.#options.memoryBytes) this.#evict(id, entry)
   }
 
   /** From now on the partitions of this RDD are never given up: it is about to lose the history it could be computed from. */
@@ -119,7 +128,7 @@ export class BlockManager {
     const entry = this.#blocks.get(id)
     if (entry === undefined) return
     this.#blocks.delete(id)
-    this.#memoryUsed -= entry.bytes
+    this.#uncount(entry)
     this.#options.onDropped(entry.content)
   }
 
@@ -146,7 +155,38 @@ export class BlockManager {
   #set(id: string, entry: Entry): void {
     this.remove(id)
     this.#blocks.set(id, entry)
-    this.#memoryUsed += entry.bytes
+  }
+
+  #count(entry: Entry): void {
+    entry.isCounted = true
+    const { content } = entry
+    if (content.type !== 'stored') {
+      this.#memoryUsed += bytesOf(content)
+      return
+    }
+    for (const memory of memoriesOf(content)) {
+      const sharers = this.#sharers.get(memory) ?? 0
+      this.#sharers.set(memory, sharers + 1)
+      if (sharers === 0) this.#memoryUsed += memory.byteLength
+    }
+  }
+
+  #uncount(entry: Entry): void {
+    if (!entry.isCounted) return
+    entry.isCounted = false
+    const { content } = entry
+    if (content.type !== 'stored') {
+      this.#memoryUsed -= bytesOf(content)
+      return
+    }
+    for (const memory of memoriesOf(content)) {
+      const sharers = this.#sharers.get(memory)! - 1
+      if (sharers > 0) this.#sharers.set(memory, sharers)
+      else {
+        this.#sharers.delete(memory)
+        this.#memoryUsed -= memory.byteLength
+      }
+    }
   }
 
   /** Evicts partitions of other RDDs, the one used longest ago first, until the bound is kept. Spark's rule. */
@@ -154,7 +194,7 @@ export class BlockManager {
     const own = partitionBlockId(exceptRdd, '')
     for (const [id, entry] of this.#blocks) {
       if (this.#memoryUsed <= this.#options.memoryBytes) return
-      if (entry.level !== null && entry.bytes > 0 && !id.startsWith(own)) this.#evict(id, entry)
+      if (entry.level !== null && entry.isCounted && !id.startsWith(own)) this.#evict(id, entry)
     }
   }
 
@@ -164,12 +204,9 @@ export class BlockManager {
       return
     }
     // Counted as gone at once: it stays readable until it is on disk, which is soon.
-    this.#memoryUsed -= entry.bytes
-    const { bytes } = entry
-    entry.bytes = 0
+    this.#uncount(entry)
     const spilled = this.#spill(id, entry).catch((error: unknown) => {
-      entry.bytes = bytes
-      if (this.#blocks.get(id) === entry) this.#memoryUsed += bytes
+      if (this.#blocks.get(id) === entry) this.#count(entry)
       process.emitWarning(`Block ${id} stays in memory: ${String(error)}`, 'MillraceWarning')
     })
     this.#spilling.add(spilled)
@@ -191,6 +228,11 @@ export class BlockManager {
   }
 }
 
+/** All bytes of a content that is stored, in order. */
+export function partsOf({ stored, beneath = [] }: Extract<BlockContent, { type: 'stored' }>): readonly StoredBytes[] {
+  return [...beneath, stored]
+}
+
 /** The id of a kept partition. */
 export function partitionBlockId(rddId: number, partition: number | ''): string {
   return `rdd-${rddId}-${partition}`
@@ -200,16 +242,22 @@ function rddOf(id: string): number {
   return Number(id.split('-')[1])
 }
 
-function bytesInMemory(content: BlockContent): number {
+function isInMemory(content: BlockContent): boolean {
+  if (content.type === 'stored') return memoriesOf(content).length > 0
+  return content.type !== 'logged'
+}
+
+function bytesOf(content: Exclude<BlockContent, { type: 'stored' }>): number {
   switch (content.type) {
     case 'records':
-      // Never 0: that would be no content in memory.
-      return 1 + estimateBytes(content.records)
+      return estimateBytes(content.records)
     case 'bytes':
-      return 1 + content.bytes.byteLength
-    case 'stored':
-      return content.stored.type === 'shared' ? 1 + content.stored.memory.byteLength : 0
+      return content.bytes.byteLength
     case 'logged':
       return 0
   }
+}
+
+function memoriesOf(content: Extract<BlockContent, { type: 'stored' }>): SharedArrayBuffer[] {
+  return partsOf(content).flatMap((part) => (part.type === 'shared' ? [part.memory] : []))
 }

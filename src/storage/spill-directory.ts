@@ -1,7 +1,7 @@
 /** Files for what memory has no room for. They belong to one run of the program and go with it. */
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { BlockContent } from './block-manager.js'
+import { type BlockContent, partsOf } from './block-manager.js'
 import { framesOf } from './record-frames.js'
 import { readStored, type StoredBytes } from './stored-bytes.js'
 
@@ -17,10 +17,7 @@ export class SpillDirectory {
 
   /** Writes a block's content to a file. Rejects with `NOT_SERIALIZABLE` for records that have no bytes, and with the system's errors. */
   async write(content: Exclude<BlockContent, { type: 'logged' }>): Promise<StoredBytes> {
-    const parts =
-      content.type === 'records'
-        ? framesOf(content.records)
-        : [content.type === 'bytes' ? content.bytes : await readStored(content.stored)]
+    const parts = await bytesOf(content)
     this.#made ??= mkdir(this.path, { recursive: true, mode: 0o700 })
     await this.#made
     const path = join(this.path, `block-${this.#nextFile++}`)
@@ -36,4 +33,10 @@ export class SpillDirectory {
   async remove(): Promise<void> {
     await rm(this.path, { recursive: true, force: true })
   }
+}
+
+async function bytesOf(content: Exclude<BlockContent, { type: 'logged' }>): Promise<Uint8Array[]> {
+  if (content.type === 'records') return framesOf(content.records)
+  if (content.type === 'bytes') return [content.bytes]
+  return Promise.all(partsOf(content).map(readStored))
 }

@@ -29,7 +29,8 @@ import { SharedMemory } from './shared-memory.js'
 import { TaskReporter } from './task-reporter.js'
 import type { Speculation } from './task-set.js'
 import { ThreadPool } from './thread-pool.js'
-import { discard, driverThread, ThreadTaskScheduler } from './thread-task-scheduler.js'
+import { discard, discardContent, driverThread, ThreadTaskScheduler } from './thread-task-scheduler.js'
+import { ValueHolders } from './value-holders.js'
 
 export interface EmbeddedEngineOptions {
   readonly clock: Clock
@@ -68,6 +69,8 @@ export interface ThreadOptions {
   readonly taskTimeoutMs: number | null
   /** The order of stages that run at once. */
   readonly mode: 'FAIR' | 'FIFO'
+  /** How long a task waits for the thread that holds what it reads; null for as long as that can pay. */
+  readonly localityWaitMs: number | null
   /** Null for no second copies of slow tasks. */
   readonly speculation: Speculation | null
   /** The heap of each thread, in bytes, or null for what Node gives. */
@@ -106,8 +109,9 @@ export class EmbeddedEngine implements Engine {
     } else {
       let lastId = driverThread
       const nextId = (): number => ++lastId
-      const { count, shape, source, conf, heapBytes } = threads
-      const start = { source, conf, heapBytes, parallelism, spillDirectory }
+      const { count, shape, source, conf, heapBytes, localityWaitMs } = threads
+      const heldMaxBytes = storageBytes / count
+      const start = { source, conf, heapBytes, parallelism, spillDirectory, heldMaxBytes }
       const shared = new SharedPool()
       const memory: SharedMemory = new SharedMemory((thread, bytes) => {
         if (thread === driverThread) shared.give(bytes)
@@ -118,14 +122,15 @@ export class EmbeddedEngine implements Engine {
       const pool = new ThreadPool({ threads: count, start, shape, nextId, reporter })
       const hosts = new ReceiverThreads({ threadsMax: count, start, shape, nextId, own, reporter })
       const onDropped = (content: BlockContent): void => {
-        if (content.type === 'stored') discard(memory, content.stored)
+        discardContent(memory, content)
       }
       const blocks = new BlockManager({ memoryBytes: storageBytes, spill, onDropped })
       const mapOutputs = new MapOutputs(options.shuffleBytes, (stored) => discard(memory, stored))
       const executor = new Executor({ id: driverThread, blocks, receivers, mapOutputs, spillDirectory })
       this.#executor = executor
       const driver = new LocalTaskScheduler(executor, reporter)
-      const parts = { pool, driver, executor, blocks, mapOutputs, memory, shared, reporter, accumulated }
+      const holders = new ValueHolders(localityWaitMs)
+      const parts = { pool, holders, driver, executor, blocks, mapOutputs, memory, shared, reporter, accumulated }
       const tasks = new ThreadTaskScheduler({ ...threads, ...parts, threads: count })
       this.#tracker = new ReceiverTracker({ ...options, blocks, threads: hosts, prepare: () => tasks.start() })
       this.runner = new DagScheduler(tasks, parallelism, stageAttemptsMax)

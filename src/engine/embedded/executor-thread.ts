@@ -21,6 +21,7 @@ export class ExecutorThread {
   readonly #worker: WorkerThread<ToThread, FromThread>
   readonly #stages = new Set<number>()
   #spare: SharedArrayBuffer[] = []
+  #forgotten: number[] = []
   #isEnding = false
 
   constructor(start: ThreadStart, events: ThreadEvents) {
@@ -55,6 +56,10 @@ export class ExecutorThread {
       this.#post({ type: 'memory', memory: this.#spare })
       this.#spare = []
     }
+    if (this.#forgotten.length > 0) {
+      this.#post({ type: 'forgetRdds', rddIds: this.#forgotten })
+      this.#forgotten = []
+    }
     if (!this.#stages.has(stage.id)) {
       this.#stages.add(stage.id)
       this.#post({ type: 'stage', stage })
@@ -64,6 +69,11 @@ export class ExecutorThread {
 
   forgetStage(stageId: number): void {
     if (this.#stages.delete(stageId)) this.#post({ type: 'forgetStage', stageId })
+  }
+
+  /** Lets go of what it holds of this RDD, with the next task. */
+  forgetRdd(rddId: number): void {
+    this.#forgotten.push(rddId)
   }
 
   /** Takes memory of this thread back to it, with the next task. */

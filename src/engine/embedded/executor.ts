@@ -9,6 +9,7 @@ import {
   type BlockManager,
   type KeptContent,
   partitionBlockId,
+  partsOf,
 } from '../../storage/block-manager.js'
 import { openDirectory } from '../../storage/directory-handle.js'
 import { LoggedBlocks } from '../../storage/logged-blocks.js'
@@ -18,6 +19,7 @@ import { readStored } from '../../storage/stored-bytes.js'
 import { InputCount } from '../input-count.js'
 import { shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+import { readKeptRecords } from './kept-partition.js'
 import { LocalShuffleOutput } from './local-shuffle-output.js'
 import type { MapOutputs } from './map-outputs.js'
 import { readShuffleInput } from './shuffle-reader.js'
@@ -179,7 +181,7 @@ export class Executor implements TaskInputs {
 
   async #recordsOf(content: BlockContent): Promise<readonly unknown[]> {
     if (content.type === 'records') return content.records
-    if (content.type === 'stored') return recordsOf(await readStored(content.stored))
+    if (content.type === 'stored') return readKeptRecords(partsOf(content))
     throw new MillraceError('INTERNAL', 'A partition is kept as records.')
   }
 

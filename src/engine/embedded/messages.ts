@@ -15,14 +15,16 @@ export interface ThreadStart {
   readonly conf: Readonly<Record<string, string>>
   /** The heap of the thread, in bytes, or null for what Node gives. */
   readonly heapBytes: number | null
+  /** What kept partitions may take, as bytes, whose values the thread holds. */
+  readonly heldMaxBytes: number
   /** Where this run of the program may write what memory cannot hold. */
   readonly spillDirectory: string
 }
 
 /** Something a task reads, by the node and partition it stands for (see `inputKey`). */
 export type TaskInput =
-  /** Frames of records: a slice of the driver's, a kept partition, a checkpointed one. */
-  | { readonly type: 'records'; readonly stored: StoredBytes }
+  /** Frames of records, in parts: a slice of the driver's, a kept partition. */
+  | { readonly type: 'records'; readonly parts: readonly StoredBytes[]; readonly isKept: boolean }
   | { readonly type: 'blocks'; readonly streamId: number; readonly blocks: readonly BlockInput[] }
   /** Frames of records from every map task that had some for this partition. */
   | { readonly type: 'shuffle'; readonly buckets: readonly StoredBytes[] }
@@ -48,6 +50,8 @@ export interface TaskData {
 export type ToThread =
   | { readonly type: 'stage'; readonly stage: StageData }
   | { readonly type: 'forgetStage'; readonly stageId: number }
+  /** Partitions of these RDDs are not kept any more. */
+  | { readonly type: 'forgetRdds'; readonly rddIds: readonly number[] }
   | { readonly type: 'task'; readonly task: TaskData }
   /** Shared memory of this thread that nobody reads any more. */
   | { readonly type: 'memory'; readonly memory: readonly SharedArrayBuffer[] }
@@ -58,6 +62,10 @@ export interface KeptPartition {
   readonly partition: number
   readonly stored: StoredBytes
   readonly level: KeepLevel
+  /** When it holds only what changed: the input of the task, by key, on whose first so many parts it lies; else null. */
+  readonly beneath: { readonly key: string; readonly parts: number } | null
+  /** True if the thread holds the values as well, so that tasks that read them run best there. */
+  readonly isHeld: boolean
 }
 
 export type TaskOutput =

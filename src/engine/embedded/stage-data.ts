@@ -132,7 +132,7 @@ class StageEncoder {
       case 'partitioned':
         return this.shuffle(lineage)
       case 'checkpointed':
-        return { ...base, type: 'checkpointed', directory: lineage.directory, rddId: id }
+        return { ...base, type: 'checkpointed', directory: lineage.directory, rddId: lineage.rddId }
       default:
         return { ...base, type: 'checkpointed', directory: null, rddId: id }
     }

@@ -1,7 +1,7 @@
 /** Finds what a task reads: goes down its lineage to kept partitions, shuffles and sources, and takes the part of its partition. */
 import { MillraceError } from '../../errors.js'
 import type { BlocksLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
-import { type BlockContent, type BlockManager, partitionBlockId } from '../../storage/block-manager.js'
+import { type BlockContent, type BlockManager, partitionBlockId, partsOf } from '../../storage/block-manager.js'
 import { framesOf } from '../../storage/record-frames.js'
 import type { SharedBytes, SharedPool } from '../../storage/shared-bytes.js'
 import type { StoredBytes } from '../../storage/stored-bytes.js'
@@ -35,7 +35,7 @@ export class TaskInputResolver {
     const seen = new Set<string>()
     const add = (key: string, input: TaskInput): void => {
       inputs.set(key, input)
-      if (input.type === 'records') stored.push(input.stored)
+      if (input.type === 'records') stored.push(...input.parts)
       else if (input.type === 'shuffle') stored.push(...input.buckets)
       else for (const block of input.blocks) if (block.type === 'stored') stored.push(block.stored)
     }
@@ -46,7 +46,7 @@ export class TaskInputResolver {
       if (node.storageLevel !== null) {
         const kept = this.#blocks.get(partitionBlockId(node.id, at))
         if (kept !== null) {
-          add(inputKey(node.id, at, true), { type: 'records', stored: this.#stored(kept) })
+          add(inputKey(node.id, at, true), { type: 'records', parts: this.#parts(kept), isKept: true })
           return
         }
       }
@@ -64,11 +64,15 @@ export class TaskInputResolver {
           add(key, { type: 'blocks', streamId: node.streamId, blocks: this.#blockInputs(node, at) })
           return
         case 'parallelized':
-          add(key, { type: 'records', stored: this.#write(node.slices[at]!) })
+          add(key, { type: 'records', parts: [this.#write(node.slices[at]!)], isKept: false })
           return
         case 'checkpointed':
           if (node.directory !== null) return
-          add(key, { type: 'records', stored: this.#stored(this.#blocks.require(partitionBlockId(node.rddId, at))) })
+          add(key, {
+            type: 'records',
+            parts: this.#parts(this.#blocks.require(partitionBlockId(node.rddId, at))),
+            isKept: true,
+          })
       }
     }
     this.#written = []
@@ -98,9 +102,9 @@ export class TaskInputResolver {
     }
   }
 
-  #stored(content: BlockContent): StoredBytes {
-    if (content.type === 'stored') return content.stored
-    if (content.type === 'records') return this.#write(content.records)
+  #parts(content: BlockContent): readonly StoredBytes[] {
+    if (content.type === 'stored') return partsOf(content)
+    if (content.type === 'records') return [this.#write(content.records)]
     throw new MillraceError('INTERNAL', 'A partition is kept as records.')
   }
 

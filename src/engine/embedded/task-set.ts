@@ -6,6 +6,7 @@ import type { StoredBytes } from '../../storage/stored-bytes.js'
 import type { Time } from '../../time.js'
 import type { Task } from './executor.js'
 import type { ExecutorThread } from './executor-thread.js'
+import type { TaskInput } from './messages.js'
 import type { StageData } from './stage-data.js'
 
 /** One try at one task. */
@@ -18,6 +19,7 @@ export interface Attempt {
   /** How often the task has failed before. */
   readonly failures: number
   readonly isSpeculative: boolean
+  readonly preference: Preference | null
   /** Since when it waits, by the process's own clock. */
   readonly readyAt: number
   launch: Launch | null
@@ -29,8 +31,9 @@ export interface Launch {
   readonly locality: TaskLocality
   readonly time: Time
   readonly startedAt: number
-  /** What it reads, held until it has ended. */
-  readonly inputs: readonly StoredBytes[]
+  readonly inputs: ReadonlyMap<string, TaskInput>
+  /** The bytes among them, held until it has ended. */
+  readonly stored: readonly StoredBytes[]
   readonly timer: NodeJS.Timeout | null
 }
 
@@ -51,8 +54,9 @@ export interface TaskSetOptions {
   /** Called when the job is cancelled. */
   readonly cancel: () => void
   readonly nextId: () => number
-  /** Null for a task that runs equally well anywhere. A thread that is gone is nobody's preference. */
+  /** Null for a task that runs equally well anywhere. */
   readonly preference: (partition: number) => Preference | null
+  readonly isAlive: (thread: number) => boolean
 }
 
 /** When a running task counts as slow. Spark's rules and keys. */
@@ -116,7 +120,7 @@ export class TaskSet {
   take(free: readonly ExecutorThread[], now: number): { attempt: Attempt; at: number; locality: TaskLocality } | null {
     for (let i = 0; i < this.#waiting.length; i++) {
       const attempt = this.#waiting[i]!
-      const preference = this.options.preference(attempt.task.partition)
+      const preference = this.#preferenceOf(attempt)
       let at = 0
       let locality: TaskLocality = 'NO_PREF'
       if (preference !== null) {
@@ -142,7 +146,7 @@ export class TaskSet {
   get nextPatienceEnd(): number | null {
     let next: number | null = null
     for (const attempt of this.#waiting) {
-      const preference = this.options.preference(attempt.task.partition)
+      const preference = this.#preferenceOf(attempt)
       if (preference === null) continue
       const end = attempt.readyAt + preference.waitMs
       if (next === null || end < next) next = end
@@ -243,7 +247,7 @@ export class TaskSet {
   }
 
   #enqueue(index: number, isSpeculative: boolean): void {
-    const { tasks, nextId } = this.options
+    const { tasks, nextId, preference } = this.options
     const attempt: Attempt = {
       id: nextId(),
       set: this,
@@ -251,12 +255,18 @@ export class TaskSet {
       task: tasks[index]!,
       failures: this.#failures[index]!,
       isSpeculative,
+      preference: isSpeculative ? null : preference(tasks[index]!.partition),
       readyAt: performance.now(),
       launch: null,
     }
     // A task that failed goes first: others may wait for what its job becomes.
     if (attempt.failures > 0) this.#waiting.unshift(attempt)
     else this.#waiting.push(attempt)
+  }
+
+  /** A thread that is gone is nobody's preference. */
+  #preferenceOf({ preference }: Attempt): Preference | null {
+    return preference !== null && this.options.isAlive(preference.thread) ? preference : null
   }
 
   #hasCopy(index: number): boolean {

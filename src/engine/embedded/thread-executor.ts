@@ -1,4 +1,6 @@
 /** Runs tasks in an executor thread: what a task reads came with it, what it leaves behind goes to the driver as bytes. */
+import { stateLayer, statesIn } from '../../dstream/state-partition-layers.js'
+import type { StatePartition } from '../../dstream/state-update.js'
 import { MillraceError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
@@ -6,12 +8,14 @@ import type { TaskMetrics } from '../../scheduler/task-info.js'
 import { openDirectory } from '../../storage/directory-handle.js'
 import type { LoggedBlocks } from '../../storage/logged-blocks.js'
 import { encodedChunks, readPartition, writePartition } from '../../storage/partition-file.js'
-import { framesOf, readFrames, recordsOf } from '../../storage/record-frames.js'
+import { framesOf, readFrames } from '../../storage/record-frames.js'
 import type { SharedPool } from '../../storage/shared-bytes.js'
-import { readStored } from '../../storage/stored-bytes.js'
+import { readStored, readStoredSync, type StoredBytes } from '../../storage/stored-bytes.js'
 import { InputCount } from '../input-count.js'
 import { shuffleWriter } from '../shuffle-writer.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+import type { HeldValues } from './held-values.js'
+import { readKept } from './kept-partition.js'
 import {
   type BlockInput,
   inputKey,
@@ -36,7 +40,11 @@ export interface ThreadExecutorOptions {
   readonly pool: SharedPool
   readonly spillDirectory: string
   readonly logged: LoggedBlocks
+  readonly values: HeldValues
 }
+
+/** Changes lie on states in so many parts at most. */
+const layersMax = 64
 
 export class ThreadExecutor {
   readonly #options: ThreadExecutorOptions
@@ -90,6 +98,12 @@ interface Ran {
   readonly outputBytes: number
 }
 
+interface Layer {
+  readonly bytes: readonly Uint8Array[]
+  readonly beneath: NonNullable<KeptPartition['beneath']>
+  readonly beneathBytes: number
+}
+
 /** The inputs that came with one task. */
 class AttachedInputs implements TaskInputs {
   readonly kept: KeptPartition[] = []
@@ -97,6 +111,12 @@ class AttachedInputs implements TaskInputs {
   readonly #options: ThreadExecutorOptions
   readonly #inputs: ReadonlyMap<string, TaskInput>
   readonly #taskId: number
+  /** States that were read, and where they came from: the next ones may be written as what changed since. */
+  readonly #statesRead: {
+    readonly key: string
+    readonly states: StatePartition
+    readonly parts: readonly StoredBytes[]
+  }[] = []
 
   constructor(options: ThreadExecutorOptions, task: TaskData) {
     this.#options = options
@@ -121,26 +141,69 @@ class AttachedInputs implements TaskInputs {
   }
 
   async readCached(lineage: Lineage, partition: number): Promise<readonly unknown[] | null> {
-    const input = this.#inputs.get(inputKey(lineage.id, partition, true))
+    const key = inputKey(lineage.id, partition, true)
+    const input = this.#inputs.get(key)
     if (input?.type !== 'records') return null
-    this.count.bytes += input.stored.length
-    return recordsOf(await readStored(input.stored))
+    const chunks = await this.#readKept(key, lineage.id, partition, input.parts)
+    return Array.isArray(chunks) && chunks.length === 1 ? chunks[0] : [...chunks].flat()
   }
 
+  /** States are written as what changed since those they were made from, as long as that is the smaller part. */
   cache(lineage: Lineage, partition: number, records: readonly unknown[]): void {
-    const stored = { type: 'shared' as const, ...this.#options.pool.write(framesOf(records)) }
-    const { useMemory, useDisk } = lineage.storageLevel!
-    this.kept.push({ rddId: lineage.id, partition, stored, level: { useMemory, useDisk } })
+    const { pool, values } = this.#options
+    const { useMemory, useDisk, deserialized } = lineage.storageLevel!
+    const layer = this.#layerOf(records)
+    const stored = { type: 'shared' as const, ...pool.write(layer === null ? framesOf(records) : layer.bytes) }
+    const beneathBytes = layer?.beneathBytes ?? 0
+    const isHeld = deserialized && values.put(lineage.id, partition, records, beneathBytes + stored.length)
+    const level = { useMemory, useDisk }
+    this.kept.push({ rddId: lineage.id, partition, stored, level, beneath: layer?.beneath ?? null, isHeld })
+  }
+
+  async #readKept(key: string, rddId: number, partition: number, parts: readonly StoredBytes[]): Promise<Chunks> {
+    const held = this.#options.values.get(rddId, partition)
+    if (held === null) for (const { length } of parts) this.count.bytes += length
+    const chunks = held === null ? await readKept(parts) : [held]
+    // States come in one chunk.
+    const states = Array.isArray(chunks) ? statesIn(chunks[0]) : null
+    if (states !== null) this.#statesRead.push({ key, states, parts })
+    return chunks
+  }
+
+  /** What changed since states that were read, as frames, and the parts they lie on; null when the whole has to be written. */
+  #layerOf(records: readonly unknown[]): Layer | null {
+    const after = statesIn(records)
+    if (after === null) return null
+    for (const { key, states, parts } of this.#statesRead) {
+      // A file goes with its block; what others lie on must not.
+      if (parts.some(({ type }) => type !== 'shared')) continue
+      const [whole, ...layers] = parts.map(({ length }) => length)
+      if (layers.reduce((sum, length) => sum + length, 0) > whole! / 2) continue
+      const layer = stateLayer(states, after)
+      if (layer === null) continue
+      const isLow = parts.length <= layersMax
+      // Frames one after another are frames: many layers become one by copying them.
+      const below = isLow ? [] : parts.slice(1).map((part) => readStoredSync(part))
+      const kept = isLow ? parts.length : 1
+      return {
+        bytes: [...below, ...framesOf([layer])],
+        beneath: { key, parts: kept },
+        beneathBytes: parts.slice(0, kept).reduce((sum, { length }) => sum + length, 0),
+      }
+    }
+    return null
   }
 
   /** Every source of a stage is a leaf of this type; see `stageToData`. */
   async readCheckpoint(lineage: CheckpointedLineage, partition: number): Promise<Chunks> {
     if (lineage.directory !== null) return readPartition(await openDirectory(lineage.directory), partition)
-    const input = this.#require(inputKey(lineage.rddId, partition, false))
+    const key = inputKey(lineage.id, partition, false)
+    const input = this.#require(key)
     switch (input.type) {
       case 'records':
-        this.count.bytes += input.stored.length
-        return readFrames(await readStored(input.stored))
+        if (input.isKept) return this.#readKept(key, lineage.rddId, partition, input.parts)
+        this.count.bytes += input.parts[0]!.length
+        return readFrames(await readStored(input.parts[0]!))
       case 'blocks': {
         const chunks: Chunks[] = []
         for (const block of input.blocks) chunks.push(await this.#readBlock(input.streamId, block))

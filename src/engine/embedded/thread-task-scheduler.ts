@@ -8,7 +8,7 @@ import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobDescription } from '../../rdd/job-runner.js'
 import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import type { TaskLocality } from '../../scheduler/task-info.js'
-import type { BlockManager } from '../../storage/block-manager.js'
+import type { BlockContent, BlockManager } from '../../storage/block-manager.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import { deserializeRecords } from '../../storage/record-serializer.js'
 import type { SharedPool } from '../../storage/shared-bytes.js'
@@ -18,7 +18,7 @@ import { type Executor, type Task, taskError } from './executor.js'
 import type { ExecutorThread } from './executor-thread.js'
 import type { LocalTaskScheduler } from './local-task-scheduler.js'
 import type { MapOutputs } from './map-outputs.js'
-import type { FromThread } from './messages.js'
+import type { FromThread, KeptPartition } from './messages.js'
 import type { SharedMemory } from './shared-memory.js'
 import { stageToData, stageTravels } from './stage-data.js'
 import { StageQueue } from './stage-queue.js'
@@ -26,6 +26,7 @@ import { TaskInputResolver } from './task-inputs.js'
 import type { TaskReporter } from './task-reporter.js'
 import { type Attempt, type Speculation, TaskSet } from './task-set.js'
 import type { ThreadPool } from './thread-pool.js'
+import type { ValueHolders } from './value-holders.js'
 
 export interface ThreadTaskSchedulerOptions {
   readonly pool: ThreadPool
@@ -37,6 +38,7 @@ export interface ThreadTaskSchedulerOptions {
   readonly memory: SharedMemory
   /** The driver's own shared memory. */
   readonly shared: SharedPool
+  readonly holders: ValueHolders
   readonly reporter: TaskReporter
   /** Takes what the tasks that succeeded added to accumulators. */
   readonly accumulated: (updates: readonly AccumulatorUpdate[]) => void
@@ -112,7 +114,7 @@ export class ThreadTaskScheduler implements TaskScheduler {
     const shuffle = first.type === 'shuffleMap' ? first.shuffle : null
     const top = first.type === 'shuffleMap' ? first.shuffle.parent : first.lineage
     const directory = first.type === 'save' ? first.directory : null
-    const { driver, reporter } = this.#options
+    const { driver, reporter, pool, holders } = this.#options
     if (!stageTravels(top, shuffle)) return driver.runStage(tasks, job)
     if (this.#failure !== null) return Promise.reject(this.#failure)
     // Its failure is every stage's.
@@ -130,7 +132,8 @@ export class ThreadTaskScheduler implements TaskScheduler {
         settle: { resolve, reject },
         cancel,
         nextId: () => reporter.nextTask(),
-        preference: () => null,
+        preference: (partition) => holders.preference(top, partition),
+        isAlive: (thread) => pool.get(thread) !== undefined,
       })
       this.#queue.add(set)
       job.signal?.addEventListener('abort', cancel)
@@ -160,6 +163,9 @@ export class ThreadTaskScheduler implements TaskScheduler {
 
   forgetCached(rddId: number): void {
     this.#options.blocks.removeRdd(rddId)
+    if (this.#options.holders.forgetRdd(rddId)) {
+      for (const thread of this.#options.pool.threads) thread.forgetRdd(rddId)
+    }
   }
 
   /** Gives waiting tasks to free threads. */
@@ -200,12 +206,13 @@ export class ThreadTaskScheduler implements TaskScheduler {
     const { data, top } = set.options
     const { memory, mapOutputs, reporter, threads, taskTimeoutMs } = this.#options
     const { inputs, stored, written } = this.#resolver.resolve(top, task.partition)
+    // Bytes written for this task go when it has ended, all others when whoever keeps them lets go as well.
     for (const bytes of written) memory.own(bytes, driverThread)
     for (const bytes of stored) memory.hold(bytes)
     for (const bytes of written) memory.free(bytes)
     const timer = taskTimeoutMs === null ? null : setTimeout(() => this.#timedOut(attempt), taskTimeoutMs)
     const [time, startedAt] = [reporter.now(), performance.now()]
-    set.launched(attempt, { thread, locality, time, startedAt, inputs: stored, timer })
+    set.launched(attempt, { thread, locality, time, startedAt, inputs, stored, timer })
     this.#running.set(id, attempt)
     reporter.taskStarted(() => set.infoOf(attempt, 'RUNNING', null))
     const memoryBytes = mapOutputs.roomLeft(threads)
@@ -225,12 +232,9 @@ export class ThreadTaskScheduler implements TaskScheduler {
 
   #done(thread: ExecutorThread, done: Extract<FromThread, { type: 'taskDone' }>): void {
     const { output, kept, metrics, accumulated } = done
-    const { blocks, mapOutputs, memory, reporter } = this.#options
+    const { mapOutputs, memory, reporter } = this.#options
+    for (const partition of kept) this.#keep(thread, this.#running.get(done.taskId)!, partition)
     const attempt = this.#finish(thread, done.taskId)
-    for (const { rddId, partition, stored, level } of kept) {
-      memory.own(stored, thread.id)
-      blocks.keep(rddId, partition, { type: 'stored', format: 'records', stored }, level)
-    }
     if (output.type === 'shuffle') for (const { stored } of output.parts) memory.own(stored, thread.id)
     const { set, task } = attempt
     const isFirst = !set.isSettled && set.succeeded(attempt, output.type === 'result' ? recordsOf(output.bytes) : [])
@@ -247,6 +251,19 @@ export class ThreadTaskScheduler implements TaskScheduler {
     this.#release(thread)
   }
 
+  /** Keeps a partition as its level says; what it lies on stays as long as it does. */
+  #keep(thread: ExecutorThread, { launch }: Attempt, kept: KeptPartition): void {
+    const { rddId, partition, stored, level, isHeld } = kept
+    const { blocks, memory, holders } = this.#options
+    memory.own(stored, thread.id)
+    const under = kept.beneath === null ? null : launch!.inputs.get(kept.beneath.key)
+    const beneath = under?.type === 'records' ? under.parts.slice(0, kept.beneath!.parts) : []
+    for (const part of beneath) memory.hold(part)
+    blocks.keep(rddId, partition, { type: 'stored', format: 'records', stored, beneath }, level)
+    const bytes = beneath.reduce((sum, { length }) => sum + length, stored.length)
+    if (isHeld) holders.add(rddId, partition, thread.id, bytes)
+  }
+
   #failed(thread: ExecutorThread, taskId: number, error: Error): void {
     this.#retry(this.#finish(thread, taskId), error)
     this.#release(thread)
@@ -255,6 +272,7 @@ export class ThreadTaskScheduler implements TaskScheduler {
   #lost(thread: ExecutorThread, error: MillraceError): void {
     const free = this.#free.indexOf(thread)
     if (free >= 0) this.#free.splice(free, 1)
+    this.#options.holders.forgetThread(thread.id)
     for (const [taskId, attempt] of this.#running) {
       if (attempt.launch!.thread === thread) this.#retry(this.#finish(thread, taskId), error)
     }
@@ -268,9 +286,9 @@ export class ThreadTaskScheduler implements TaskScheduler {
       throw new MillraceError('INTERNAL', `Thread ${thread.id} ended task ${taskId}, which it was not running.`)
     }
     this.#running.delete(taskId)
-    const { timer, inputs } = attempt.launch
+    const { timer, stored } = attempt.launch
     if (timer !== null) clearTimeout(timer)
-    for (const stored of inputs) this.#options.memory.drop(stored)
+    for (const bytes of stored) this.#options.memory.drop(bytes)
     attempt.set.ended(attempt)
     return attempt
   }
@@ -338,4 +356,11 @@ export const driverThread = 0
 export function discard(memory: SharedMemory, stored: StoredBytes): void {
   if (stored.type === 'shared') memory.free(stored)
   else void unlink(stored.path).catch(() => {})
+}
+
+/** Lets go of a block's content. */
+export function discardContent(memory: SharedMemory, content: BlockContent): void {
+  if (content.type !== 'stored') return
+  for (const part of content.beneath ?? []) memory.drop(part)
+  discard(memory, content.stored)
 }

@@ -7,6 +7,7 @@ import { serializeRecords } from '../../storage/record-serializer.js'
 import { SharedPool } from '../../storage/shared-bytes.js'
 import { GraphFunctions, graphShape } from '../graph-functions.js'
 import type { LoadedGraph, LoadGraph } from '../recording-engine.js'
+import { HeldValues } from './held-values.js'
 import type { FromThread, TaskData, ThreadStart, ToThread } from './messages.js'
 import { type Stage, type StageData, stageFromData } from './stage-data.js'
 import { ThreadExecutor } from './thread-executor.js'
@@ -17,6 +18,7 @@ class ExecutorWorker {
   readonly #executor: ThreadExecutor
   readonly #accumulators: AccumulatorRegistry
   readonly #pool = new SharedPool()
+  readonly #values: HeldValues
   readonly #stages = new Map<number, StageData | Stage>()
 
   constructor(port: MessagePort, graph: LoadedGraph, start: ThreadStart) {
@@ -26,7 +28,8 @@ class ExecutorWorker {
     const { spillDirectory } = start
     const logged = new LoggedBlocks()
     const { receivers } = graph
-    this.#executor = new ThreadExecutor({ receivers, pool: this.#pool, spillDirectory, logged })
+    this.#values = new HeldValues(start.heldMaxBytes)
+    this.#executor = new ThreadExecutor({ receivers, pool: this.#pool, spillDirectory, logged, values: this.#values })
   }
 
   take(message: ToThread): void {
@@ -36,6 +39,9 @@ class ExecutorWorker {
         return
       case 'forgetStage':
         this.#stages.delete(message.stageId)
+        return
+      case 'forgetRdds':
+        this.#values.forget(message.rddIds)
         return
       case 'task':
         void this.#run(message.task)

@@ -1,0 +1,65 @@
+/**
+ * The states of `mapWithState` as the bytes of a kept partition: the whole once, then what each batch changed, so that keeping
+ * them costs by the records of a batch and not by its keys.
+ *
+ *   [StatePartition] [StateLayer] [StateLayer] …      read back: the states of the first, changed by each layer in turn
+ */
+import { storableClass } from '../storage/record-serializer.js'
+import { StateMap } from './state-map.js'
+import type { StatePartition } from './state-update.js'
+
+/** What one batch changed of the states, and what its function returned. */
+export class StateLayer {
+  readonly removed: readonly unknown[]
+  readonly keys: readonly unknown[]
+  readonly states: readonly unknown[]
+  readonly times: readonly number[]
+  readonly mapped: readonly unknown[]
+
+  constructor({ removed, keys, states, times, mapped }: Omit<StateLayer, never>) {
+    this.removed = removed
+    this.keys = keys
+    this.states = states
+    this.times = times
+    this.mapped = mapped
+  }
+}
+
+storableClass(
+  'StateLayer',
+  StateLayer,
+  (layer): StateLayer => ({ ...layer }),
+  (data) => new StateLayer(data),
+)
+
+/** The states, if the records of a partition are states of `mapWithState`; else null. */
+export function statesIn(records: readonly unknown[]): StatePartition | null {
+  const [only] = records as readonly [Partial<StatePartition> | undefined]
+  return records.length === 1 && only?.states instanceof StateMap ? (only as StatePartition) : null
+}
+
+/** What lies between `before` and `after`; null unless `after` was made from `before` here, so that the difference is known. */
+export function stateLayer(before: StatePartition, after: StatePartition): StateLayer | null {
+  if (!after.states.follows(before.states)) return null
+  const { removed, changed } = after.states.changesSince(before.states)
+  return new StateLayer({
+    removed,
+    keys: changed.map(({ key }) => key),
+    states: changed.map(({ state }) => state),
+    times: changed.map(({ time }) => time),
+    mapped: after.mapped,
+  })
+}
+
+/** The records of a kept partition as they were read, layers laid over what is beneath them. */
+export function overlaid(read: readonly unknown[]): readonly unknown[] {
+  if (!(read[1] instanceof StateLayer)) return read
+  const { states } = read[0] as StatePartition
+  let mapped: readonly unknown[] = []
+  for (const layer of read.slice(1) as StateLayer[]) {
+    for (const key of layer.removed) states.remove(key)
+    for (let i = 0; i < layer.keys.length; i++) states.put(layer.keys[i], layer.states[i], layer.times[i]!)
+    mapped = layer.mapped
+  }
+  return [{ states, mapped } satisfies StatePartition]
+}
