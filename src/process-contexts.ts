@@ -6,6 +6,7 @@ import type { StreamingContext } from './streaming-context.js'
 
 let active: StreamingContext | null = null
 let last: StreamingContext | null = null
+let watcher: ((ssc: StreamingContext) => void) | null = null
 
 /** The context this process made last, whatever its state; null for none. @internal */
 export function lastContext(): StreamingContext | null {
@@ -17,6 +18,11 @@ export function noteMade(ssc: StreamingContext): void {
   last = ssc
 }
 
+/** Has `watch` called with every context that becomes active, before it does anything; null ends that. @internal */
+export function watchActive(watch: ((ssc: StreamingContext) => void) | null): void {
+  watcher = watch
+}
+
 /** From now on `ssc` is the one that runs. Throws `CONTEXT_ALREADY_ACTIVE` when another one does. @internal */
 export function becomeActive(ssc: StreamingContext): void {
   if (active !== null) {
@@ -26,6 +32,7 @@ export function becomeActive(ssc: StreamingContext): void {
     )
   }
   active = ssc
+  watcher?.(ssc)
 }
 
 /** From now on `ssc` does not run. @internal */

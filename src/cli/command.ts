@@ -86,8 +86,12 @@ export function readArguments(command: Command, args: readonly string[]): Given 
   }
   try {
     const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    if (command.positionals === '' && positionals.length > 0) {
+      throw new UsageError(`millrace ${command.name} takes no ${positionals[0]}.`)
+    }
     return new Given(values, positionals)
   } catch (error) {
+    if (error instanceof UsageError) throw error
     // Node explains how to pass a positional that begins with a dash, which no one here wants.
     throw new UsageError((error as Error).message.split('. To specify')[0]!)
   }

@@ -5,7 +5,6 @@ import { chmodSync, existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MillraceError } from '../errors.js'
 
 export interface DemoBroker {
   readonly url: string
@@ -14,10 +13,16 @@ export interface DemoBroker {
   stop(): Promise<void>
 }
 
-/** Starts it; resolves when it accepts connections. */
-export async function startDemoBroker(): Promise<DemoBroker> {
+/** Starts it; resolves when it accepts connections. A Mosquitto that does not start is told to `warn`, and done without. */
+export async function startDemoBroker(warn: (text: string) => void): Promise<DemoBroker> {
   const program = findMosquitto()
-  return program === null ? await startEmbedded() : await startMosquitto(program)
+  if (program === null) return await startEmbedded()
+  try {
+    return await startMosquitto(program)
+  } catch (error) {
+    warn(`${program} does not start, so the broker is one in this process. ${(error as Error).message}`)
+    return await startEmbedded()
+  }
 }
 
 /** The path of Mosquitto, or null; Debian puts it where the PATH of an ordinary user does not look. */
@@ -29,7 +34,7 @@ export function findMosquitto(): string | null {
 async function startEmbedded(): Promise<DemoBroker> {
   const { EmbeddedBroker } = await import('../mqtt/embedded-broker.js')
   const broker = await EmbeddedBroker.start()
-  return { url: broker.url, name: 'a broker in this process', stop: () => broker.close() }
+  return { url: broker.url, name: 'A broker in this process', stop: () => broker.close() }
 }
 
 /**
@@ -63,7 +68,7 @@ async function startMosquitto(program: string): Promise<DemoBroker> {
       if (/mosquitto version \S+ running/.test(text)) resolve()
       log = (log + text).slice(-2000)
     })
-    shell.stderr.once('end', () => reject(new MillraceError('MQTT_UNREACHABLE', `Mosquitto ended at once:\n${log}`)))
+    shell.stderr.once('end', () => reject(new Error(`It ended at once: ${log.trim() || 'without a word'}`)))
   }).catch(async (error: unknown) => {
     await stop()
     throw error

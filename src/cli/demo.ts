@@ -24,13 +24,16 @@ export const demo: Command = {
     'process. Ctrl-C stops it once the batch that runs is finished.',
   ].join('\n'),
   async run(given: Given): Promise<number> {
-    if (given.positionals.length > 0) throw new UsageError(`demo takes no ${given.positionals[0]}.`)
     const url = given.text('broker')
     const topic = given.text('topic')
     const messagesPerSecond = given.count('rate') ?? 1000
     if (url !== null && topic === null) throw new UsageError('--broker needs --topic: which messages to read there.')
+    if (url === null && topic !== null) throw new UsageError('--topic needs --broker: where to read it.')
+    if (url !== null && given.text('rate') !== null) {
+      throw new UsageError('--rate is for simulated messages, and with --broker there are none.')
+    }
     takeSettings(given)
-    const broker = url === null ? await startDemoBroker() : null
+    const broker = url === null ? await startDemoBroker((text) => console.error(text)) : null
     try {
       Object.assign(process.env, {
         MILLRACE_DEMO_BROKER: url ?? broker!.url,
@@ -49,7 +52,7 @@ export const demo: Command = {
         return ssc
       }
       try {
-        await superviseJob(given, start, { decoded: linesRead })
+        await superviseJob(given, start, { decoded: linesRead, alwaysStatus: true })
       } finally {
         await (simulator as SensorSimulator | null)?.stop()
       }

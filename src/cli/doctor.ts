@@ -1,13 +1,12 @@
 /** `millrace doctor`: looks at the machine and says what works, what is missing, and what to do about it. */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { Conf } from '../conf.js'
 import { ambientLayers } from '../conf-sources.js'
 import { findSparkHome, sparkCache, sparkVersion } from '../engine/spark/spark-home.js'
 import { installSpark, SPARK_VERSION_DEFAULT, testedSparkVersions } from '../engine/spark/spark-install.js'
 import type { MillraceError } from '../errors.js'
 import { type Command, type Given, UsageError } from './command.js'
+import { findMosquitto } from './demo-broker.js'
 
 /** What one look found. `absent` is for parts that some jobs do without. */
 interface Finding {
@@ -79,10 +78,8 @@ function configuration(): Finding {
 }
 
 function mosquitto(): Finding {
-  const path = ['/usr/sbin', '/usr/local/sbin', ...(process.env.PATH ?? '').split(':')]
-    .map((directory) => join(directory, 'mosquitto'))
-    .find((path) => existsSync(path))
-  return path === undefined
+  const path = findMosquitto()
+  return path === null
     ? { what: 'Mosquitto', state: 'absent', text: 'demo uses a broker of its own; Debian has the package mosquitto' }
     : { what: 'Mosquitto', state: 'ok', text: path }
 }

@@ -17,7 +17,7 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
-    const verb = rest[0] === undefined ? undefined : verbs[rest[0]]
+    const verb = rest[0] !== undefined && Object.hasOwn(verbs, rest[0]) ? verbs[rest[0]] : undefined
     console.log(verb === undefined ? await overview() : helpOf(await verb()))
     return name === undefined ? 2 : 0
   }

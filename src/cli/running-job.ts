@@ -33,6 +33,13 @@ export function takeSettings(given: Given): void {
   })
 }
 
+export interface SuperviseOptions {
+  /** Counts the records read out of messages so far, where that is known. */
+  readonly decoded?: () => number
+  /** Show the status also where no terminal is. */
+  readonly alwaysStatus?: boolean
+}
+
 /**
  * Runs `start`, which starts a context and gives it, until the context has stopped; rejects with the error that
  * stopped it. SIGINT and SIGTERM stop the context, with every batch that was begun finished; a second one ends the process.
@@ -40,9 +47,10 @@ export function takeSettings(given: Given): void {
 export async function superviseJob(
   given: Given,
   start: () => Promise<StreamingContext>,
-  options: { readonly decoded?: () => number } = {},
+  options: SuperviseOptions = {},
 ): Promise<void> {
-  const status = given.flag('status') || StatusLine.isWanted ? new StatusLine(options) : null
+  const isAsked = given.flag('status') || (options.alwaysStatus === true && process.stderr.isTTY !== true)
+  const status = isAsked || StatusLine.isWanted ? new StatusLine(options) : null
   const hook = new ShutdownHook({
     stop: () => {
       const ssc = StreamingContext.getActive()
@@ -55,7 +63,6 @@ export async function superviseJob(
   status?.start()
   try {
     const ssc = await start()
-    status?.listenTo(ssc)
     await ssc.awaitTermination()
   } finally {
     status?.stop()

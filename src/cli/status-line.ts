@@ -1,11 +1,12 @@
 /** One line that tells how a running job is doing: kept at the foot of a terminal, or written once a second elsewhere. */
 
+import { watchActive } from '../process-contexts.js'
 import type { BatchInfo, StreamingListener } from '../scheduler/streaming-listener.js'
-import { StreamingContext } from '../streaming-context.js'
+import type { StreamingContext } from '../streaming-context.js'
 
 type Write = typeof process.stdout.write
 
-/** Counts what the batches of the active context bring and shows it once a second. */
+/** Counts what the batches of the context that runs bring and shows it once a second. */
 export class StatusLine implements StreamingListener {
   readonly #isTerminal: boolean
   readonly #decoded: (() => number) | null
@@ -15,6 +16,7 @@ export class StatusLine implements StreamingListener {
   #records = 0
   /** Of all time. */
   #allBatches = 0
+  #allMessages = 0
   #allRecords = 0
   /** Per second of batch time, as shown last. */
   #messageRate = 0
@@ -37,24 +39,34 @@ export class StatusLine implements StreamingListener {
   }
 
   start(): void {
+    watchActive((ssc) => {
+      this.#listensTo = ssc
+      ssc.addStreamingListener(this)
+    })
     if (this.#isTerminal) this.#unhook = [this.#writeAround(process.stdout), this.#writeAround(process.stderr)]
     this.#timer = setInterval(() => this.#show(), 1000)
   }
 
-  /** Counts the batches of `ssc` from now on; a context nobody named is found within a second. */
-  listenTo(ssc: StreamingContext): void {
-    if (ssc === this.#listensTo) return
-    this.#listensTo = ssc
-    this.#allRecords = this.#decoded?.() ?? 0
-    ssc.addStreamingListener(this)
-  }
-
-  /** Takes the line away. */
+  /** Takes the line away; in its place stays what there was in all. */
   stop(): void {
+    watchActive(null)
     if (this.#timer !== null) clearInterval(this.#timer)
     for (const unhook of this.#unhook) unhook()
     if (this.#shown !== '') process.stderr.write(erase)
     this.#shown = ''
+    if (this.#listensTo === null) return
+    const parts = [this.#batchCount, `${thousands(this.#allMessages)} messages`]
+    if (this.#knowsRecords(this.#listensTo)) parts.push(`${thousands(this.#allRecords)} records`)
+    process.stderr.write(`Ended after ${parts.join(', ')}.\n`)
+  }
+
+  get #batchCount(): string {
+    return `${thousands(this.#allBatches)} ${this.#allBatches === 1 ? 'batch' : 'batches'}`
+  }
+
+  /** Where threads decode, this one does not know. */
+  #knowsRecords(ssc: StreamingContext): boolean {
+    return this.#decoded !== null && ssc.conf.get('spark.master') === 'local'
   }
 
   onBatchCompleted(batch: BatchInfo): void {
@@ -62,29 +74,23 @@ export class StatusLine implements StreamingListener {
     this.#batches++
     this.#allBatches++
     this.#messages += batch.numRecords
+    this.#allMessages += batch.numRecords
     this.#records += decoded - this.#allRecords
     this.#allRecords = decoded
     this.#last = batch
   }
 
   #show(): void {
-    const active = StreamingContext.getActive()
-    if (active === null) return
-    this.listenTo(active)
+    const active = this.#listensTo
+    if (active?.getState() !== 'ACTIVE') return
     if (this.#batches > 0) {
       const seconds = (this.#batches * active.batchInterval) / 1000
       this.#messageRate = this.#messages / seconds
       this.#recordRate = this.#records / seconds
       this.#batches = this.#messages = this.#records = 0
     }
-    const parts = [
-      `${this.#allBatches} ${this.#allBatches === 1 ? 'batch' : 'batches'}`,
-      `${thousands(this.#messageRate)} messages/s`,
-    ]
-    // Where threads decode, this one does not know.
-    if (this.#decoded !== null && active.conf.get('spark.master') === 'local') {
-      parts.push(`${thousands(this.#recordRate)} records/s`)
-    }
+    const parts = [this.#batchCount, `${thousands(this.#messageRate)} messages/s`]
+    if (this.#knowsRecords(active)) parts.push(`${thousands(this.#recordRate)} records/s`)
     const { processingDelay, schedulingDelay } = this.#last ?? {}
     if (processingDelay != null) parts.push(`processing ${processingDelay} ms`)
     if (schedulingDelay != null) parts.push(`scheduling ${schedulingDelay} ms`)

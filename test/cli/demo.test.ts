@@ -1,8 +1,10 @@
 /** `millrace demo`, the main job: on a broker of its own and on a given one. */
+import { chmodSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { Mosquitto } from '../support/mosquitto.js'
-import { cli, cliInto, printedBatches, startCli } from './cli.js'
+import { cli, cliInto, files, printedBatches, startCli } from './cli.js'
 
 /** True while something accepts connections on that port of loopback. */
 function listens(port: number): Promise<boolean> {
@@ -67,10 +69,28 @@ describe('millrace demo', () => {
     expect(await listens(port)).toBe(false)
   })
 
+  it('says how many messages and records there were, each second and in all', async () => {
+    const { stderr } = await cli(['demo', '--batches', '8', '--interval', '200ms'])
+    expect(stderr).toMatch(/^\d+ batch(es)? {2}[\d,]+ messages\/s {2}[\d,]+ records\/s {2}processing \d+ ms/m)
+    expect(stderr).toMatch(/^Ended after 8 batches, [\d,]+ messages, [\d,]+ records\.\n$/m)
+  })
+
+  it('does with a broker of its own when Mosquitto does not start', async () => {
+    const bin = files({ mosquitto: '#!/bin/sh\necho "Error: no such plugin" >&2\nexit 3\n' })
+    chmodSync(join(bin, 'mosquitto'), 0o755)
+    const env = { PATH: `${bin}:${process.env.PATH}` }
+    const { status, stdout, stderr } = await cli(['demo', '--batches', '5', '--interval', '200ms'], { env })
+    expect(stderr).toContain(`${join(bin, 'mosquitto')} does not start`)
+    expect(stderr).toContain('no such plugin')
+    expect(stderr).toMatch(/^A broker in this process at mqtt:\/\/127\.0\.0\.1:\d+; 1000 messages/m)
+    expect(status).toBe(0)
+    expect(printedBatches(stdout).flat()).toContainEqual(expect.stringMatching(/^\(\S+,\d+\)$/))
+  })
+
   it('ends without a word when nobody reads on', async () => {
     const { status, stdout, stderr } = await cliInto('head -3', ['demo', '--interval', '200ms'])
     expect(stdout).toMatch(/^-+\nTime: \d+ ms\n-+\n$/)
-    expect(stderr.split('\n').slice(1)).toEqual([''])
+    expect(stderr.replaceAll(/^(Mosquitto at .*|\d+ batch.*)\n/gm, '')).toBe('')
     expect(status).toBe(0)
     const port = brokerPort(stderr)
     while (await listens(port)) await new Promise((resolve) => setTimeout(resolve, 20))
@@ -102,6 +122,8 @@ describe('millrace demo', () => {
   it.each([
     [['--broker', 'mqtt://127.0.0.1'], 2, '--broker needs --topic'],
     [['--rate', 'fast'], 2, '--rate fast is not a whole number'],
+    [['--topic', 'plant/#'], 2, '--topic needs --broker'],
+    [['--broker', 'mqtt://127.0.0.1', '--topic', 'a', '--rate', '5'], 2, '--rate is for simulated messages'],
     [['now'], 2, 'demo takes no now'],
     [['--interval', 'soon'], 1, 'INVALID_DURATION'],
     [['--broker', 'http://127.0.0.1', '--topic', 'a'], 1, 'MQTT_INVALID_URL'],

@@ -19,6 +19,11 @@ describe('millrace', () => {
     expect(stdout).toMatch(/^ {2}--help +show this$/m)
   })
 
+  it.each(['dance', 'toString'])('help %s lists the verbs, since there is no such verb', async (name) => {
+    const { status, stdout } = await cli(['help', name])
+    expect([status, stdout.includes('Verbs:')]).toEqual([0, true])
+  })
+
   it('gives its version', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
     expect((await cli(['--version'])).stdout).toBe(`${version}\n`)
@@ -27,6 +32,7 @@ describe('millrace', () => {
   it.each([
     [[], 'stdout', /millrace <verb>/],
     [['dance'], 'stderr', /has no verb dance.*run/],
+    [['doctor', 'me'], 'stderr', /doctor takes no me/],
     [['run'], 'stderr', /job file is missing/],
     [['run', 'a.ts', 'b.ts'], 'stderr', /one job file/],
     [['run', 'a.ts', '--bathces', '3'], 'stderr', /Unknown option '--bathces'/],
