@@ -6,7 +6,7 @@ import { NewFiles } from './dstream/new-files.js'
 import { GeneratedNode, ReceiverNode, TransformedNode } from './dstream/nodes.js'
 import { MillraceError } from './errors.js'
 import { unite } from './rdd/combination.js'
-import type { Pair } from './rdd/pair.js'
+import type { Item, Pair } from './rdd/pair.js'
 import type { RDD } from './rdd/rdd.js'
 import { assertRecordLength, type SparkContext } from './rdd/spark-context.js'
 import { StorageLevel } from './rdd/storage-level.js'
@@ -105,7 +105,11 @@ export abstract class StreamInputs {
    * A stream of RDDs (or arrays) from an in-memory queue: one each batch, or with `oneAtATime` false all that wait. When the
    * queue is empty the batch gets `defaultRdd`, else an empty RDD. For tests and experiments: it cannot be recovered.
    */
-  queueStream<T>(queue: (RDD<T> | readonly T[])[], oneAtATime = true, defaultRdd: RDD<T> | null = null): DStream<T> {
+  queueStream<T extends Item>(
+    queue: (RDD<T> | readonly T[])[],
+    oneAtATime = true,
+    defaultRdd: RDD<T> | null = null,
+  ): DStream<T> {
     const { sparkContext } = this
     const toRdd = (entry: RDD<T> | readonly T[]): RDD<T> => (isArray(entry) ? sparkContext.fromSlices([entry]) : entry)
     return this.generatedStream('queueStream', () => {
@@ -126,16 +130,27 @@ export abstract class StreamInputs {
     return uniteStreams(streams)
   }
 
-  /** Any RDD code over the RDDs of several streams, each batch. See `DStream.transform`. */
-  transform<U>(
-    streams: readonly DStream<unknown>[],
-    f: (rdds: readonly RDD<never>[], time: Time) => RDD<U>,
+  /**
+   * Any RDD code over the RDDs of several streams of the same slide, each batch. See `DStream.transform`.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const ssc = new StreamingContext({ appName: 'both', batchInterval: '1s' })
+   * const ids = ssc.queueStream([[1, 2], [3]])
+   * const names = ssc.queueStream([['a', 'b'], ['c']])
+   * ssc.transform([ids, names], ([ids, names]) => ids.cartesian(names)).print() // (1,a) (1,b) (2,a) (2,b), then (3,c)
+   * ```
+   */
+  transform<const S extends readonly unknown[], U>(
+    streams: { readonly [I in keyof S]: DStream<S[I]> },
+    f: (rdds: { readonly [I in keyof S]: RDD<S[I]> }, time: Time) => RDD<U>,
   ): DStream<U> {
+    const parents = (streams as readonly DStream<unknown>[]).map((stream) => stream.node)
     return streamOf(
       new TransformedNode(this.graph, {
         operation: 'transform',
-        parents: streams.map((stream) => stream.node),
-        build: (rdds, time) => f(rdds as readonly RDD<never>[], time),
+        parents,
+        build: (rdds, time) => f(rdds as { readonly [I in keyof S]: RDD<S[I]> }, time),
         whenNone: 'fail',
         perBatch: true,
       }),

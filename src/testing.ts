@@ -15,7 +15,7 @@ export type InputBatch<T = unknown> = readonly T[] | null
 
 export interface RunBatchesOptions<I extends readonly unknown[], O> {
   /** One array of batches per input stream. After its end a stream has empty batches. */
-  readonly inputs: { readonly [S in keyof I]: readonly InputBatch<I[S]>[] }
+  readonly inputs: readonly [...{ readonly [S in keyof I]: readonly InputBatch<I[S]>[] }]
   /** Describes the graph over the input streams and returns the stream whose batches are wanted. */
   readonly build: (streams: { readonly [S in keyof I]: DStream<I[S]> }, ssc: StreamingContext) => DStream<O>
   /** How many batches to run. @default the length of the longest input */
@@ -42,7 +42,7 @@ export interface RunBatchesOptions<I extends readonly unknown[], O> {
  * }) // [[['a', 1], ['b', 1]], [['a', 1]]]
  * ```
  */
-export async function runBatches<const I extends readonly unknown[], O>(
+export async function runBatches<I extends readonly Item[], O>(
   options: RunBatchesOptions<I, O>,
 ): Promise<(O[] | null)[]> {
   const batchMs = toMilliseconds(options.batchInterval ?? 1000)

@@ -1,7 +1,7 @@
 /** DStream: a typed handle on a node of the graph. Every operation makes a node and returns a handle on it. */
 
 import { unite } from '../rdd/combination.js'
-import type { Item, Pair } from '../rdd/pair.js'
+import type { Condition, Item, Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import { countInOne, reduceInOne } from '../rdd/single-result.js'
 import type { SparkContext } from '../rdd/spark-context.js'
@@ -42,8 +42,8 @@ export class DStream<out T> extends PairOperations {
 
   /** The records for which `f` is true. */
   filter<S extends T>(f: (record: T) => record is S): DStream<S>
-  filter(f: (record: T) => unknown): DStream<T>
-  filter(f: (record: T) => unknown): DStream<T> {
+  filter(f: (record: T) => Condition): DStream<T>
+  filter(f: (record: T) => Condition): DStream<T> {
     return this.derive('filter', (rdd) => rdd.filter(f))
   }
 

@@ -22,8 +22,8 @@ export abstract class StateOperations extends WindowOperations {
   /**
    * A state for every key, each batch: `f(values, state)` gets the values of the batch, none for a key nothing came for, and
    * the state, `null` for a new key; it returns the next state, or null or undefined to remove the key. It is called for
-   * every key in every batch, so a batch costs by the keys; `mapWithState` costs by the records. A function that declares
-   * four parameters is called with time and key before them.
+   * every key in every batch, so a batch costs by the keys; `mapWithState` costs by the records. Say the type of the state in
+   * the parameter; everything else is inferred.
    *
    * ```ts
    * import { StreamingContext } from 'millrace'
@@ -38,24 +38,32 @@ export abstract class StateOperations extends WindowOperations {
     this: DStream<Pair<K, V>>,
     f: (values: V[], state: S | null) => S | null | undefined,
     partitioning?: Partitioning,
-    initialState?: InitialState<K, S>,
-  ): DStream<Pair<K, S>>
-  updateStateByKey<K, V, S extends {}>(
+    initialState: InitialState<K, S> | null = null,
+  ): DStream<Pair<K, S>> {
+    const options = { f, form: 'simple' as const, partitioning, initialState, keepsPartitioner: true }
+    return this.over(new UpdatedStateNode(this.node, options))
+  }
+
+  /**
+   * As `updateStateByKey`, the function told the time of the batch and the key. Spark's form of `updateStateByKey` with a time.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const ssc = new StreamingContext({ appName: 'last-seen', batchInterval: '1s' })
+   * ssc.queueStream([['a', 'b'], ['a']])
+   *   .map((word) => [word, 1])
+   *   .updateStateByKeyWithTime((time, _word, values, seen: number | null) => (values.length > 0 ? time : seen))
+   *   .print() // when each word came last
+   * ```
+   */
+  updateStateByKeyWithTime<K, V, S extends {}>(
     this: DStream<Pair<K, V>>,
     f: (time: Time, key: K, values: V[], state: S | null) => S | null | undefined,
     partitioning?: Partitioning,
-    initialState?: InitialState<K, S>,
-  ): DStream<Pair<K, S>>
-  updateStateByKey<K, V, S extends {}>(
-    this: DStream<Pair<K, V>>,
-    f:
-      | ((values: V[], state: S | null) => S | null | undefined)
-      | ((time: Time, key: K, values: V[], state: S | null) => S | null | undefined),
-    partitioning?: Partitioning,
     initialState: InitialState<K, S> | null = null,
   ): DStream<Pair<K, S>> {
-    const form = f.length === 4 ? 'timed' : 'simple'
-    return this.over(new UpdatedStateNode(this.node, { f, form, partitioning, initialState, keepsPartitioner: true }))
+    const options = { f, form: 'timed' as const, partitioning, initialState, keepsPartitioner: true }
+    return this.over(new UpdatedStateNode(this.node, options))
   }
 
   /**

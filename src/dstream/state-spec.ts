@@ -1,7 +1,7 @@
 /** What `mapWithState` is told: the function, and where and how long states live. */
 import { MillraceError } from '../errors.js'
 import { type Partitioning, toPartitioner } from '../rdd/combination.js'
-import type { Pair } from '../rdd/pair.js'
+import type { Item, Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import type { AnyFunction } from '../rdd/task-function.js'
 import { type Duration, type Time, toMilliseconds } from '../time.js'
@@ -48,14 +48,30 @@ export class StateSpec<K, V, S, M> {
     this.#options = { f, isTimed, initialState: null, partitioning: undefined, timeoutMs: null }
   }
 
+  /** A spec for `f(key, value, state)`, every result of which is a record. Throws `ILLEGAL_ARGUMENT` for what is no function. */
+  static function<K, V, S, M extends Item>(f: StateFunction<K, V, S, M>): StateSpec<K, V, S, M> {
+    return new StateSpec<K, V, S, M>(f, false)
+  }
+
   /**
-   * A spec for `f(key, value, state)`, every result of which is a record; or, when `f` declares four parameters, for
-   * `f(time, key, value, state)`, whose null and undefined results are left out.
+   * A spec for `f(time, key, value, state)`, whose null and undefined results are left out. Spark's second form of
+   * `StateSpec.function`.
+   *
+   * ```ts
+   * import { type State, StateSpec, StreamingContext } from 'millrace'
+   * const ssc = new StreamingContext({ appName: 'first-seen', batchInterval: '1s' })
+   * const firstSeen = StateSpec.functionWithTime((time, word: string, _one: number | null, seen: State<number>) => {
+   *   if (seen.exists()) return null
+   *   seen.update(time)
+   *   return `${word} first came at ${time}`
+   * })
+   * ssc.queueStream([['a', 'b'], ['a']]).map((word) => [word, 1]).mapWithState(firstSeen).print()
+   * ```
    */
-  static function<K, V, S, M>(f: StateFunction<K, V, S, M>): StateSpec<K, V, S, M>
-  static function<K, V, S, M>(f: TimedStateFunction<K, V, S, M>): StateSpec<K, V, S, M>
-  static function<K, V, S, M>(f: StateFunction<K, V, S, M> | TimedStateFunction<K, V, S, M>): StateSpec<K, V, S, M> {
-    return new StateSpec<K, V, S, M>(f, f?.length === 4)
+  static functionWithTime<K, V, S, M extends Item>(
+    f: TimedStateFunction<K, V, S, M>,
+  ): StateSpec<K, V, S, NonNullable<M>> {
+    return new StateSpec<K, V, S, NonNullable<M>>(f, true)
   }
 
   /** States that are there before the first batch, with the time of that batch. */

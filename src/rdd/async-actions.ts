@@ -20,7 +20,7 @@ export abstract class AsyncActions extends PairRddOperations {
   }
 
   /** As `foreach`, to be cancelled with `cancel()`. */
-  foreachAsync<T>(this: RDD<T>, f: (record: T) => void): FutureAction<void> {
+  foreachAsync<T>(this: RDD<T>, f: (record: T) => void | Promise<void>): FutureAction<void> {
     return new FutureAction(this.context.jobs, () => this.foreach(f))
   }
 

@@ -3,6 +3,22 @@
 /** A key and its value. */
 export type Pair<K, V> = readonly [key: K, value: V]
 
-/** Any value; the empty tuple in the union makes TypeScript read `[w, 1]` as a pair, not as an array. */
 // biome-ignore lint/complexity/noBannedTypes: {} is exactly "anything but null and undefined", which is meant here
-export type Item = {} | null | undefined | []
+type AnyValue = {} | null | undefined
+
+/**
+ * Any value; the tuples in the union make TypeScript read `[w, 1]` as a pair and `[[w, place], 1]` as a pair with a pair for
+ * its key, not as arrays.
+ */
+export type Item = AnyValue | [] | [key: AnyValue | [], ...rest: unknown[]]
+
+/** What a condition may give: anything to be taken as true or false, but no promise, which would always be true. */
+export type Condition =
+  | string
+  | number
+  | bigint
+  | boolean
+  | symbol
+  | null
+  | undefined
+  | (object & { readonly then?: never })

@@ -3,7 +3,7 @@ import { MillraceError } from '../errors.js'
 import { AsyncActions } from './async-actions.js'
 import { countRecords } from './count-records.js'
 import type { NarrowOperation, NewLineage } from './lineage.js'
-import type { Item } from './pair.js'
+import type { Condition, Item } from './pair.js'
 import { reduction } from './reduction.js'
 import { libraryFunction, type TaskFunction, userFunction } from './task-function.js'
 
@@ -27,8 +27,8 @@ export class RDD<out T> extends AsyncActions {
 
   /** The records for which `f` is true. Keeps the partitioner. */
   filter<S extends T>(f: (record: T) => record is S): RDD<S>
-  filter(f: (record: T) => unknown): RDD<T>
-  filter(f: (record: T) => unknown): RDD<T> {
+  filter(f: (record: T) => Condition): RDD<T>
+  filter(f: (record: T) => Condition): RDD<T> {
     return this.mapped({ type: 'filter', f: userFunction(f) }, true)
   }
 
@@ -95,9 +95,17 @@ export class RDD<out T> extends AsyncActions {
     return this.numPartitions === 0 || (await this.take(1)).length === 0
   }
 
-  /** Calls `f` for each record, beside the data. */
-  async foreach(f: (record: T) => void): Promise<void> {
-    await this.mapped({ type: 'fold', zero: nothing(), add: callEach(userFunction(f)), finish: null }).run('foreach')
+  /**
+   * Calls `f` for each record, beside the data; `f` may be async and is awaited before the next record.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const { sparkContext } = new StreamingContext({ appName: 'say', batchInterval: '1s' })
+   * await sparkContext.parallelize(['a', 'b']).foreach((word) => console.log(word))
+   * ```
+   */
+  async foreach(f: (record: T) => void | Promise<void>): Promise<void> {
+    await this.mapped({ type: 'iterate', f: callEach(userFunction(f)) }).run('foreach')
   }
 
   /** Calls `f` once per partition, beside the data; `f` may be async and is awaited. */
@@ -132,20 +140,33 @@ export class RDD<out T> extends AsyncActions {
     this.context.assertRunning()
     const records = await jobs.run(action, (job) => runner.collect(this.lineage, partitions, job))
     await this.checkpointAsked()
+    if (records.some(([first]) => first instanceof Promise)) throw unawaited()
     return records as T[][]
   }
 }
 
-const nothing = libraryFunction('null', () => () => null)
+function unawaited(): MillraceError {
+  return new MillraceError(
+    'ILLEGAL_ARGUMENT',
+    'The records are promises: functions such as that of map are not awaited. Use mapPartitions with an async function.',
+  )
+}
+
 const identity = libraryFunction(
   'identity',
   () => (record: unknown) => record,
   () => (record) => record,
 )
-const callEach = libraryFunction('callEach', (f: (record: unknown) => void) => (_: null, record: unknown) => {
-  f(record)
-  return null
-})
+const callEach = libraryFunction(
+  'callEach',
+  (f: (record: unknown) => unknown) => async (records: Iterable<unknown>) => {
+    for (const record of records) {
+      const called = f(record)
+      if (called instanceof Promise) await called
+    }
+    return []
+  },
+)
 const forEffect = libraryFunction(
   'forEffect',
   (f: (r: unknown, p: number) => unknown) => async (records: unknown, partition: number) => {

@@ -365,6 +365,25 @@ describe('actions', () => {
     ])
   })
 
+  test('foreach waits for an async function, record by record', async () => {
+    const seen: string[] = []
+    await sc.parallelize([1, 2], 1).foreach(async (n) => {
+      seen.push(`begin ${n}`)
+      await new Promise((resolve) => setImmediate(resolve))
+      seen.push(`end ${n}`)
+    })
+    expect(seen).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2'])
+  })
+
+  test('records that are promises are an error, not a result', async () => {
+    await expect(
+      sc
+        .parallelize([1])
+        .map(async (n) => n)
+        .collect(),
+    ).rejects.toThrow(/mapPartitions/)
+  })
+
   test('toLocalIterator computes partition after partition', async () => {
     const computed: number[] = []
     const rdd = numbers(9, 3).mapPartitionsWithIndex((partition, records) => {

@@ -90,7 +90,11 @@ const operations: Readonly<Record<string, Apply>> = {
     return checkpointed(stream.reduceByKeyAndWindow(f, ...given), scope)
   },
   updateStateByKey(stream, step, scope) {
-    const f = functionOf(step.ft ?? step.f)
+    if (step.ft !== undefined) {
+      const updated = stream.updateStateByKeyWithTime(functionOf(step.ft), partitionsOf(step), step.initial)
+      return checkpointed(updated, scope)
+    }
+    const f = functionOf(step.f)
     if (!step.iteratorForm) return checkpointed(stream.updateStateByKey(f, partitionsOf(step), step.initial), scope)
     const update = (keys: [Any, Any[], Any][]): Any[] =>
       keys.flatMap(([key, values, state]) => {
@@ -100,7 +104,8 @@ const operations: Readonly<Record<string, Apply>> = {
     return checkpointed(stream.updateStateByKeyPartitions(update, partitionsOf(step), step.initial), scope)
   },
   mapWithState(stream, step, scope) {
-    const spec = StateSpec.function(functionOf(step.ft ?? step.f))
+    const spec =
+      step.ft === undefined ? StateSpec.function(functionOf(step.f)) : StateSpec.functionWithTime(functionOf(step.ft))
     if (step.initial !== undefined) spec.initialState(step.initial)
     if (step.timeoutMs !== undefined) spec.timeout(step.timeoutMs)
     const partitions = partitionsOf(step)
