@@ -32,6 +32,8 @@ export interface EngineSetup {
   readonly source: GraphSource | null
   /** The shape of the graph, once it is described. */
   readonly shape: () => readonly string[]
+  /** The line each operator stands in, by its id. */
+  readonly places: () => ReadonlyMap<string, string>
   /** How long inputs are needed after their batch, in milliseconds; known once the graph is complete. */
   readonly inputRememberMs: () => number
 }

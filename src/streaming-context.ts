@@ -12,7 +12,7 @@ import type {
 import { DStreamGraph } from './dstream/dstream-graph.js'
 import { backPressure, deadLetters, failurePolicy, gracefulStopMs, openCheckpoint } from './durability.js'
 import type { Engine } from './engine/engine.js'
-import { graphShape } from './engine/graph-functions.js'
+import { graphShape, operatorPlaces } from './engine/graph-functions.js'
 import { engineFor } from './engines.js'
 import { MillraceError, toError } from './errors.js'
 import { Log } from './log.js'
@@ -99,10 +99,12 @@ export class StreamingContext extends ProcessContexts {
       onFailure: (error) => this.#stopWith(error),
       source: parts.source ?? null,
       shape: () => graphShape(this.graph),
+      places: () => operatorPlaces(this.graph),
       inputRememberMs: () => this.graph.inputRememberMs,
     })
     this.sparkContext = new SparkContext(options.appName, {
       runner: this.#engine.runner,
+      application: () => this.#engine.application ?? null,
       outside: localAccess,
       settings: {
         takeScaleUp: Math.max(2, this.conf.get('spark.rdd.limit.scaleUpFactor')),
@@ -120,8 +122,8 @@ export class StreamingContext extends ProcessContexts {
       now: () => this.#engine.clock.now(),
       bus: this.#bus,
       concurrentJobs: this.conf.get('spark.streaming.concurrentJobs'),
-      within: ({ time, outputId, name }, run) =>
-        this.sparkContext.jobs.inBatch({ batchTime: time, outputId, name }, this.#properties, run),
+      within: ({ time, outputId, name, callSite }, run) =>
+        this.sparkContext.jobs.inBatch({ batchTime: time, outputId, name, callSite }, this.#properties, run),
       onCompleted: async (time) => {
         this.#completedBatches++
         await this.#generator.completed(time)

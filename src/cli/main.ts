@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command `millrace`: finds the verb, hands it its arguments, turns what is thrown into words and a status. */
 import { readFileSync } from 'node:fs'
-import { userFrames } from '../engine/job-module.js'
 import { MillraceError } from '../errors.js'
+import { userFrames } from '../rdd/call-site.js'
 import { type Command, helpOf, readArguments, table, UsageError } from './command.js'
 
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {

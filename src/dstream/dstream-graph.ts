@@ -1,5 +1,6 @@
 /** The graph of a job: its nodes in the order the user made them, its inputs and its outputs. */
 import { type ErrorCode, MillraceError } from '../errors.js'
+import { CallSite } from '../rdd/call-site.js'
 import type { BlockInfo } from '../rdd/lineage.js'
 import type { RDD } from '../rdd/rdd.js'
 import type { SparkContext } from '../rdd/spark-context.js'
@@ -15,6 +16,8 @@ export interface Job {
   readonly outputId: number
   /** The user's operation, such as `print`. */
   readonly name: string
+  /** Where the user wrote it. */
+  readonly callSite: CallSite
   run(): Promise<void>
 }
 
@@ -38,7 +41,7 @@ export class DStreamGraph {
   readonly batchMs: number
   readonly nodes: StreamNode[] = []
   readonly inputs: InputNode[] = []
-  readonly outputs: OutputOperation[] = []
+  readonly outputs: (OutputOperation & { readonly callSite: CallSite })[] = []
   /** The time before the first batch; known once the graph has started. */
   #zeroTime: Time | null = null
   #closed: 'starting' | 'stopping' | null = null
@@ -76,7 +79,7 @@ export class DStreamGraph {
 
   addOutput(output: OutputOperation): void {
     this.assertOpen()
-    this.outputs.push(output)
+    this.outputs.push({ ...output, callSite: new CallSite() })
   }
 
   /** Throws when the graph can no longer change. */
@@ -127,7 +130,8 @@ export class DStreamGraph {
     return this.outputs.flatMap((output, outputId) => {
       const rdd = output.node.rddAt(time)
       if (rdd === null) return []
-      return [{ time, outputId, name: output.name, run: async () => output.run(rdd, time) }]
+      const { name, callSite } = output
+      return [{ time, outputId, name, callSite, run: async () => output.run(rdd, time) }]
     })
   }
 

@@ -4,6 +4,7 @@
  * share, remembering and forgetting RDDs, is here.
  */
 import { MillraceError } from '../errors.js'
+import { CallSite } from '../rdd/call-site.js'
 import type { RDD } from '../rdd/rdd.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import type { AnyFunction } from '../rdd/task-function.js'
@@ -14,6 +15,8 @@ export abstract class StreamNode {
   readonly graph: DStreamGraph
   /** The user's operation, such as `map`. */
   readonly operation: string
+  /** Where the user wrote it. */
+  readonly callSite: CallSite = new CallSite()
   readonly #order: number
   #name: string | null = null
   readonly #generated = new Map<Time, RDD<unknown>>()
@@ -178,7 +181,7 @@ export abstract class StreamNode {
     if (!this.mustCheckpoint && !this.isCheckpointTime(time)) return
     const rdd = this.#generated.get(time)
     if (rdd === undefined || rdd.lineage.type === 'checkpointed') return
-    const job = { batchTime: time, outputId: null, name: `keep ${this.id}` }
+    const job = { batchTime: time, outputId: null, name: `keep ${this.id}`, callSite: this.callSite }
     rdd.lineage = await rdd.context.runner.checkpoint(rdd.lineage, null, job)
   }
 

@@ -1,5 +1,5 @@
 /** What an engine offers: parts, nothing more. The DStream algebra and the batch loop are written once, over these. */
-import type { JobRunner } from '../rdd/job-runner.js'
+import type { Application, JobRunner } from '../rdd/job-runner.js'
 import type { BlockInfo } from '../rdd/lineage.js'
 import type { Receiver } from '../receiver/receiver.js'
 import type { Journal } from '../storage/journal.js'
@@ -9,6 +9,8 @@ export interface Engine {
   readonly clock: BatchClock
   readonly receivers: ReceiverHost
   readonly runner: JobRunner
+  /** The application as a cluster knows it; null until it is there. Absent where there is no cluster. */
+  readonly application?: Application | null
   /**
    * Takes up the blocks and allocations a journal holds, and from now on stores nothing and allocates nothing without it. Called
    * before the receivers start. Absent on an engine that keeps received data safe by itself.

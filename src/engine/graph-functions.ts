@@ -101,6 +101,13 @@ export function graphShape(graph: DStreamGraph): string[] {
   return graph.nodes.map((node) => `${node.id}(${node.dependencies.map(({ id }) => id).join(',')})/${node.slideMs}`)
 }
 
+/** The line of the user's each operator stands in, such as `word-count.ts:12`, by the operator's id. */
+export function operatorPlaces(graph: DStreamGraph): ReadonlyMap<string, string> {
+  const places = new Map<string, string>()
+  for (const { id, callSite } of graph.nodes) if (callSite.place !== null) places.set(id, callSite.place)
+  return places
+}
+
 /** Throws `GRAPH_MISMATCH`, naming the first node that differs, unless both shapes are the same. */
 export function assertSameShape(driver: readonly string[], worker: readonly string[]): void {
   const length = Math.max(driver.length, worker.length)

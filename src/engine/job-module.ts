@@ -1,7 +1,8 @@
 /** Loads a bundled job: imports the module, checks what it exports, and tells the user's line when it throws. */
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { MillraceError, toError } from '../errors.js'
 import { isJob, type Job } from '../job.js'
+import { userFrames } from '../rdd/call-site.js'
 import type { JobBundle } from './job-bundle.js'
 
 /** The job a bundle exports. Throws what `importBundle` and `jobOf` throw. */
@@ -43,17 +44,6 @@ export async function importBundle(bundle: JobBundle): Promise<Record<string, un
       },
     )
   }
-}
-
-// Ours as they run, and as their source maps show them.
-const ourFiles = ['dist', 'src'].map((directory) => fileURLToPath(new URL(`../../${directory}/`, import.meta.url)))
-
-/** The lines of the stack that are the user's, the nearest first: neither Node's, nor a package's, nor ours. */
-export function userFrames(error: Error): string[] {
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at .*:\d+:\d+\)?$/.test(line))
-  return frames
-    .filter((line) => !/node:|\/node_modules\//.test(line) && !ourFiles.some((ours) => line.includes(ours)))
-    .slice(0, 5)
 }
 
 function describe(value: unknown): string {

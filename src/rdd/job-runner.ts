@@ -1,5 +1,6 @@
 /** What an RDD asks of an engine: to compute partitions. Every action is composed over `collect`. */
 import type { Time } from '../time.js'
+import type { CallSite } from './call-site.js'
 import type { Lineage } from './lineage.js'
 
 /** What a job is for, as listeners, errors and the page name it. */
@@ -8,6 +9,8 @@ export interface JobDescription {
   readonly outputId: number | null
   /** The user's operation, such as `print`. */
   readonly name: string
+  /** Where the user wrote it. Left out where no line of theirs is known. */
+  readonly callSite?: CallSite
   /** Aborted when the job was cancelled: tasks that have not begun need not begin. Left out where nobody can cancel. */
   readonly signal?: AbortSignal
 }
@@ -21,4 +24,11 @@ export interface JobRunner {
   checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage>
   /** Drops the cached partitions of this RDD. */
   unpersist(rddId: number): void
+}
+
+/** A running application on a cluster. */
+export interface Application {
+  readonly id: string
+  /** Where the cluster shows the application's jobs, or null when it does not. */
+  readonly uiUrl: string | null
 }

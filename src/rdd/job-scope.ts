@@ -4,6 +4,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { MillraceError } from '../errors.js'
+import { CallSite } from './call-site.js'
 import type { JobDescription } from './job-runner.js'
 
 /** The property that names the group of a job; see `SparkContext.setJobGroup`. */
@@ -13,7 +14,7 @@ export const jobDescriptionProperty = 'spark.job.description'
 
 /** What all jobs started by one piece of code have in common. */
 interface Scope {
-  readonly batch: Pick<JobDescription, 'batchTime' | 'outputId'> & { readonly name: string | null }
+  readonly batch: Pick<JobDescription, 'batchTime' | 'outputId' | 'callSite'> & { readonly name: string | null }
   readonly properties: Map<string, string>
   /** Aborted when the asynchronous action that this code is was cancelled. */
   readonly signal: AbortSignal | null
@@ -78,10 +79,11 @@ export class JobScopes {
     signal?.addEventListener('abort', onAbort)
     this.#running.add(job)
     const name = batch.name ?? properties.get(jobDescriptionProperty) ?? action
+    const callSite = batch.callSite ?? new CallSite()
     try {
       return await new Promise<R>((resolve, reject) => {
         abort.signal.addEventListener('abort', () => reject(abort.signal.reason))
-        body({ ...batch, name, signal: abort.signal }).then(resolve, reject)
+        body({ ...batch, name, callSite, signal: abort.signal }).then(resolve, reject)
       })
     } finally {
       signal?.removeEventListener('abort', onAbort)

@@ -4,7 +4,7 @@ import { type Accumulator, AccumulatorRegistry, CollectionAccumulator, NumberAcc
 import { Broadcast } from './broadcast.js'
 import { unite } from './combination.js'
 import { JobControl } from './job-control.js'
-import type { JobRunner } from './job-runner.js'
+import type { Application, JobRunner } from './job-runner.js'
 import type { Lineage } from './lineage.js'
 import type { LineageHandle, RddContext } from './lineage-handle.js'
 import type { FileSplit, OutsideAccess } from './outside-access.js'
@@ -24,6 +24,8 @@ export interface SparkContextSettings {
 /** What a SparkContext is given to work with. @internal */
 export interface SparkContextParts {
   readonly runner: JobRunner
+  /** The application as a cluster knows it, where there is one. */
+  readonly application: () => Application | null
   readonly outside: OutsideAccess
   readonly settings: SparkContextSettings
   /** Stops the streams, if any run, and the engine. */
@@ -50,6 +52,7 @@ export class SparkContext extends JobControl implements RddContext {
   /** @internal */
   readonly askedCheckpoints: Map<Lineage, LineageHandle> = new Map()
   readonly #settings: SparkContextSettings
+  readonly #application: () => Application | null
   readonly #stop: () => Promise<void>
   #nextRddId = 0
   #nextBroadcastId = 0
@@ -57,9 +60,10 @@ export class SparkContext extends JobControl implements RddContext {
   #isStopped = false
 
   /** @internal */
-  constructor(appName: string, { runner, outside, settings, stop }: SparkContextParts) {
+  constructor(appName: string, { runner, application, outside, settings, stop }: SparkContextParts) {
     super()
     this.appName = appName
+    this.#application = application
     this.runner = runner
     this.outside = outside
     this.#settings = settings
@@ -69,6 +73,16 @@ export class SparkContext extends JobControl implements RddContext {
   /** Stops the engine: its threads, processes and files, and before them the streams of this context if they run. Actions reject with `CONTEXT_STOPPED` from then on. */
   async stop(): Promise<void> {
     await this.#stop()
+  }
+
+  /** The application's id on the cluster, such as `app-20260101120000-0000`; null where there is no cluster, and until the first job or `ssc.start()`. */
+  get applicationId(): string | null {
+    return this.#application()?.id ?? null
+  }
+
+  /** The address of Spark's own page of this application; null where there is no cluster or no page (`spark.ui.enabled=false`), and until the first job or `ssc.start()`. */
+  get uiWebUrl(): string | null {
+    return this.#application()?.uiUrl ?? null
   }
 
   /** True after `stop`, and after `ssc.stop()` unless that was told to leave this context. */

@@ -1,6 +1,7 @@
 /** Runs a job module of the fixtures on Spark, its batches made by hand. */
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { bundleJob } from '../../dist/engine/job-bundle.js'
+import { importBundle } from '../../dist/engine/job-module.js'
 import { engineFor } from '../../dist/engines.js'
 import type { Job } from '../../dist/job.js'
 import { describe } from '../../dist/run.js'
@@ -15,6 +16,9 @@ export interface JobOnSpark<M> {
   readonly clock: ManualClock
   log(): string
 }
+
+// Node maps stacks to the user's lines, as it does where a job runs, only if nobody else wants to write them.
+Error.prepareStackTrace = undefined as never
 
 /** Settings of a Spark that is to start soon, take little, and leave nothing behind. */
 export const smallSpark = (): Record<string, string> => ({
@@ -32,7 +36,7 @@ export async function jobOnSpark<M extends { default: Job }>(
 ): Promise<JobOnSpark<M>> {
   process.env.SPARK_HOME = await sparkHome(options.version ?? NEWEST)
   const bundle = await bundleJob(fileURLToPath(new URL(`fixtures/${name}.ts`, import.meta.url)))
-  const module = (await import(pathToFileURL(bundle.file).href)) as M
+  const module = (await importBundle(bundle)) as unknown as M
   const clock = new ManualClock(0)
   let log = ''
   const onLog = (text: string): void => {

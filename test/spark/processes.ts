@@ -19,6 +19,11 @@ export function isAlive(pid: number): boolean {
   return state !== null && !state.startsWith('Z')
 }
 
+/** The process that started `pid`. */
+export function parentOf(pid: number): number {
+  return Number(field(pid, 'PPid'))
+}
+
 export function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ')

@@ -105,8 +105,8 @@ export type Operation =
   | readonly ['persist', handle: number, level: StorageLevelValue]
   | readonly ['unpersist', handle: number]
   | readonly ['drop', handles: readonly number[]]
-  /** Names the jobs that follow, as Spark's UI shows them. */
-  | readonly ['job', description: string]
+  /** Names the jobs that follow, as Spark's UI shows them: in lists, in short, and where somebody asks for details. */
+  | readonly ['job', description: string, site: string, stack: string]
   /** Computes partitions (all when null), whose chunks come as DATA; the value is the reports of the tasks. */
   | readonly ['collect', handle: number, partitions: readonly number[] | null]
   /** Computes `parent` and makes it an RDD without history: written to `directory`, or in the executors, in two copies where there are two. */

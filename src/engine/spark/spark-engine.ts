@@ -6,7 +6,7 @@
 import type { Conf } from '../../conf.js'
 import { errorToData, MillraceError } from '../../errors.js'
 import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
-import type { JobRunner } from '../../rdd/job-runner.js'
+import type { Application, JobRunner } from '../../rdd/job-runner.js'
 import type { BlockInfo } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type Clock, systemClock, type Time } from '../../time.js'
@@ -30,6 +30,8 @@ export interface SparkEngineOptions {
   readonly expectedParallelism: number
   /** The shape of the job's graph. */
   readonly shape: () => readonly string[]
+  /** The line each operator stands in, by its id. */
+  readonly places: () => ReadonlyMap<string, string>
   /** How long inputs are needed after their batch, in milliseconds; known once the graph is complete. */
   readonly inputRememberMs: () => number
   /** Takes what tasks added to accumulators. */
@@ -54,7 +56,7 @@ export class SparkEngine implements Engine {
 
   constructor(options: SparkEngineOptions) {
     this.#options = options
-    this.#planner = new SparkPlanner(options.shape)
+    this.#planner = new SparkPlanner(options.shape, options.places)
     const { accumulated } = options
     const planner = this.#planner
     const connect = async (): Promise<BridgeConnection> => (await this.#connect()).connection
@@ -86,6 +88,12 @@ export class SparkEngine implements Engine {
     })
     this.#session = session
     return session
+  }
+
+  /** The application in Spark, once it is open. */
+  get application(): Application | null {
+    const session = this.#session
+    return session === null ? null : { id: session.applicationId, uiUrl: session.uiUrl }
   }
 
   batchFinished(time: Time, error: Error | null): void {

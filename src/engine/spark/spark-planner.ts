@@ -6,7 +6,8 @@ import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import type { StorageLevel } from '../../rdd/storage-level.js'
 import { serializeRecords } from '../../storage/record-serializer.js'
 import type { NodePartitionValue, Operation, StorageLevelValue } from './protocol.js'
-import { encodeStage, isLeaf, isRead, leavesOf, type StageEnd, type StageInput, type TaskPayload } from './stage.js'
+import { encodeStage, isRead, leavesOf, type StageEnd, type StageInput, type TaskPayload } from './stage.js'
+import { stageName } from './stage-name.js'
 
 /** How an RDD is made and where: the operations to run first, the handle, and handles that go once the job is done. */
 export interface Plan {
@@ -33,6 +34,7 @@ function parseBlockId(id: string): SparkBlock {
 
 export class SparkPlanner {
   readonly #shape: () => readonly string[]
+  readonly #places: () => ReadonlyMap<string, string>
   #lastHandle = 0
   /** RDDs of Spark's that outlive a job, by the node they stand for. */
   readonly #handles = new WeakMap<Lineage, number>()
@@ -42,9 +44,10 @@ export class SparkPlanner {
   #unreachable: number[] = []
   readonly #registry = new FinalizationRegistry<number>((handle) => this.#unreachable.push(handle))
 
-  /** `shape` is that of the job's graph. */
-  constructor(shape: () => readonly string[]) {
+  /** `shape` is that of the job's graph, `places` the lines its operators stand in. */
+  constructor(shape: () => readonly string[], places: () => ReadonlyMap<string, string>) {
     this.#shape = shape
+    this.#places = places
   }
 
   /** How to get an RDD whose elements are chunks of records of `lineage`. */
@@ -183,7 +186,7 @@ export class SparkPlanner {
     }
     const handle = ++this.#lastHandle
     const stage = encodeStage(root, end, this.#shape())
-    plan.operations.push(['node', handle, parents, partitions, stage, nameOf(root)])
+    plan.operations.push(['node', handle, parents, partitions, stage, stageName(root, end, this.#places())])
     return handle
   }
 }
@@ -199,16 +202,6 @@ function wrapped(parent: Lineage): Lineage {
     parents: [parent],
     groups: Array.from({ length: parent.partitions }, (_, partition) => [{ parent: 0, partition }]),
   }
-}
-
-/** The name of an RDD in Spark's UI: its operations from the source up. */
-function nameOf(top: Lineage): string {
-  const names: string[] = []
-  for (let node = top; ; node = node.parents[0]!) {
-    names.unshift(node.type === 'mapped' ? node.operation.type : node.type)
-    if (isLeaf(node, top) || (node.type !== 'mapped' && node.type !== 'united') || node.parents.length === 0) break
-  }
-  return names.join(' → ')
 }
 
 export function storageLevelValue(level: StorageLevel): StorageLevelValue {

@@ -49,7 +49,7 @@ export class SparkRunner implements JobRunner {
     if (wanted.length === 0) return []
     if (here.type === 'parallelized' && here.storageLevel === null) return wanted.map((at) => [...here.slices[at]!])
     const { operations, handle, temporary } = this.#planner.plan(here)
-    const run: Operation[] = [['job', describe(job)], ...operations, ['collect', handle, wanted]]
+    const run: Operation[] = [jobOperation(job), ...operations, ['collect', handle, wanted]]
     const { chunks, value } = await this.#call(run, job.batchTime, temporary)
     this.#takeReports(value)
     const records = new Map<number, unknown[]>(wanted.map((partition) => [partition, []]))
@@ -64,7 +64,7 @@ export class SparkRunner implements JobRunner {
     const here = await this.#localized(lineage, job)
     const { operations, handle, temporary } = this.#planner.plan(here)
     const copy = this.#planner.newHandle()
-    const run: Operation[] = [['job', describe(job)], ...operations, ['checkpoint', copy, handle, directory]]
+    const run: Operation[] = [jobOperation(job), ...operations, ['checkpoint', copy, handle, directory]]
     this.#takeReports((await this.#call(run, job.batchTime, temporary)).value)
     const { id, partitions, partitioner } = lineage
     const node = {
@@ -249,9 +249,10 @@ function same<L extends Lineage & { readonly parents: readonly Lineage[] }>(
   return parents.every((parent, i) => parent === lineage.parents[i]) ? lineage : { ...lineage, parents }
 }
 
-/** The name of a job in Spark's UI. */
-function describe(job: JobDescription): string {
-  return job.batchTime === null
-    ? job.name
-    : `${job.name} of output ${job.outputId ?? 0}, batch ${new Date(job.batchTime).toISOString()}`
+/** What Spark's UI shows of a job: `print at word-count.ts:12, batch 2026-…`, and the user's stack. */
+function jobOperation({ name, callSite, batchTime }: JobDescription): Operation {
+  const place = callSite?.place ?? null
+  const site = place === null ? name : `${name} at ${place}`
+  const description = batchTime === null ? site : `${site}, batch ${new Date(batchTime).toISOString()}`
+  return ['job', description, site, [site, ...(callSite?.frames ?? [])].join('\n')]
 }

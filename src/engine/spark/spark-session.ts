@@ -7,6 +7,7 @@ import type { Conf } from '../../conf.js'
 import type { GraphSource, LoadOptions } from '../recording-engine.js'
 import type { BridgeConnection } from './bridge-connection.js'
 import { bundleForSpark, type SparkBundle } from './spark-bundle.js'
+import { sparkConf } from './spark-conf.js'
 import { findSparkHome } from './spark-home.js'
 import { bridgeJar, startSparkJvm } from './spark-jvm.js'
 import { isOnThisMachine } from './spark-master.js'
@@ -99,12 +100,12 @@ export class SparkSession {
     pid: number | null,
     exited: Promise<void>,
   ): Promise<SparkSession> {
-    const set = options.conf.toObject()
+    const set = sparkConf(options.conf)
     const jars = [bridgeJar, ...(set['spark.jars'] === undefined ? [] : [set['spark.jars']])].join(',')
     const conf: Record<string, string> = {
       ...defaults,
       ...(isOnThisMachine(options.sparkMaster) ? loopback : {}),
-      ...Object.fromEntries(Object.entries(set).filter(([key]) => key.startsWith('spark.'))),
+      ...set,
       'spark.app.name': options.appName,
       'spark.master': options.sparkMaster,
       // In cluster mode spark-submit has shipped the jar this JVM runs from.

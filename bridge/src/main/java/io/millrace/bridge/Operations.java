@@ -8,9 +8,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkConf;
+import org.apache.spark.SparkContext;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.api.java.function.VoidFunction;
@@ -25,6 +27,9 @@ import scala.Tuple2;
 final class Operations {
   /** The file in a checkpoint's directory that says where below it the partitions are. */
   private static final String POINTER = "millrace-checkpoint";
+  /** The properties of a thread that Spark's UI takes a job's and an RDD's place in the program from. */
+  private static final String SITE = "callSite.short";
+  private static final String SITE_STACK = "callSite.long";
 
   private final Gateway gateway;
   private final Map<Integer, JavaRDD<byte[]>> handles = new ConcurrentHashMap<>();
@@ -93,7 +98,8 @@ final class Operations {
         return null;
       case "job":
         context().sc().setJobDescription(Values.toText(o.get(1)));
-        context().setCallSite(Values.toText(o.get(1)));
+        context().sc().setLocalProperty(SITE, Values.toText(o.get(2)));
+        context().sc().setLocalProperty(SITE_STACK, Values.toText(o.get(3)));
         return null;
       case "collect":
         return collect(call, rdd(o.get(1)), o.get(2) == null ? null : Values.toInts(o.get(2)));
@@ -151,19 +157,33 @@ final class Operations {
       inputPartitions.add(Values.toInts(fields.get(1)));
       payloads.add(Values.toBytes(fields.get(2)));
     }
-    NodeRdd node = NodeRdd.of(context().sc(), parents, inputs, inputPartitions, payloads, Values.toBytes(o.get(4)), reports);
-    node.setName(Values.toText(o.get(5)));
-    handles.put(Values.toInt(o.get(1)), new JavaRDD<>(node, NodeRdd.BYTES));
+    String name = Values.toText(o.get(5));
+    handles.put(Values.toInt(o.get(1)), calledBy(name, () -> {
+      NodeRdd node = NodeRdd.of(context().sc(), parents, inputs, inputPartitions, payloads, Values.toBytes(o.get(4)), reports);
+      node.setName(name);
+      return new JavaRDD<>(node, NodeRdd.BYTES);
+    }));
     return null;
+  }
+
+  /** Makes RDDs that Spark's UI shows as made by `name`, and so the stages that end with them. */
+  private JavaRDD<byte[]> calledBy(String name, Supplier<JavaRDD<byte[]>> make) {
+    SparkContext spark = context().sc();
+    String site = spark.getLocalProperty(SITE);
+    spark.setLocalProperty(SITE, name);
+    try {
+      return make.get();
+    } finally {
+      spark.setLocalProperty(SITE, site);
+    }
   }
 
   /** Each chunk begins with the number of the partition it goes to, which Node wrote there; it stays in the chunk. */
   private Object shuffle(int handle, JavaRDD<byte[]> parent, int partitions) {
-    JavaRDD<byte[]> moved = parent
+    handles.put(handle, calledBy(parent.name(), () -> parent
         .mapToPair(chunk -> new Tuple2<>(partitionOf(chunk), chunk))
         .partitionBy(new ChunkPartitioner(partitions))
-        .values();
-    handles.put(handle, moved);
+        .values()));
     return null;
   }
 
