@@ -41,6 +41,7 @@ async function measure(master) {
   await note('batch', 1000, batch)
   for (let i = 0; i < 300; i++) await rdds.tasks.collect()
   await note('tasks', 100, () => rdds.tasks.collect())
+  await rdds.cpu.collect()
   await note('cpu', 1, () => rdds.cpu.collect())
   const shuffles = []
   for (const shuffle of rdds.shuffles) {

@@ -103,7 +103,7 @@ test('while batches come, a job outside of them leaves one thread to them unless
   launch(first, threads[0]!)
   expect(other.next(threads, performance.now())).toBeNull()
   quick.ended(first)
-  quick.succeeded(first, [])
+  quick.succeeded(first, [], 1)
   expect(order(other, [quick], 2)).toEqual([0, 0])
 })
 
@@ -150,7 +150,7 @@ test('a task much slower than the others gets one second copy, in another thread
   })
   const finish = (attempt: Attempt): boolean => {
     set.ended(attempt)
-    return set.succeeded(attempt, [attempt.id])
+    return set.succeeded(attempt, [attempt.id], 50)
   }
   finish(attempts[0]!)
   finish(attempts[1]!)
@@ -176,7 +176,7 @@ test('a task that failed does not run again while a copy of it does', () => {
   launch(quick, threads[0]!, 1)
   launch(slow, threads[1]!, 10_000)
   set.ended(quick)
-  set.succeeded(quick, [])
+  set.succeeded(quick, [], 1)
   set.speculate({ ...speculation, quantile: 0.5 }, 2, performance.now())
   const copy = takeNext(set)!
   launch(copy, threads[0]!)

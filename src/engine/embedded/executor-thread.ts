@@ -1,6 +1,6 @@
 /** The driver's side of one executor thread: starts it, sends it tasks, and says when it is gone. */
 import { assertNever, errorFromData, type MillraceError } from '../../errors.js'
-import type { FromThread, TaskData, ThreadStart, ToThread } from './messages.js'
+import type { FromThread, TaskData, TaskOutcome, ThreadStart, ToThread } from './messages.js'
 import type { StageData } from './stage-data.js'
 import { WorkerThread } from './worker-thread.js'
 
@@ -10,8 +10,8 @@ export interface ThreadEvents {
   ready(shape: readonly string[]): void
   /** The thread cannot load the job: no other will either. */
   loadFailed(error: Error): void
-  taskDone(done: Extract<FromThread, { type: 'taskDone' }>): void
-  taskFailed(taskId: number, error: Error): void
+  /** Tasks have ended; `isFree` when it has no more of them. */
+  ended(outcomes: readonly TaskOutcome[], isFree: boolean): void
   /** The thread has ended, whatever it was doing; nothing comes from it any more. */
   lost(error: MillraceError): void
 }
@@ -20,8 +20,7 @@ export class ExecutorThread {
   readonly id: number
   readonly #worker: WorkerThread<ToThread, FromThread>
   readonly #stages = new Set<number>()
-  #spare: SharedArrayBuffer[] = []
-  #forgotten: number[] = []
+  #useless: { stages: number[]; rdds: number[]; memory: SharedArrayBuffer[] } = { stages: [], rdds: [], memory: [] }
   #isEnding = false
 
   constructor(start: ThreadStart, events: ThreadEvents) {
@@ -38,10 +37,8 @@ export class ExecutorThread {
             return events.ready(message.shape)
           case 'loadFailed':
             return events.loadFailed(errorFromData(message.error))
-          case 'taskDone':
-            return events.taskDone(message)
-          case 'taskFailed':
-            return events.taskFailed(message.taskId, errorFromData(message.error))
+          case 'ended':
+            return events.ended(message.outcomes, message.isFree)
           default:
             return assertNever(message)
         }
@@ -50,35 +47,26 @@ export class ExecutorThread {
     })
   }
 
-  /** Sends a task, and its stage before the first one of it. */
-  run(stage: StageData, task: TaskData): void {
-    if (this.#spare.length > 0) {
-      this.#post({ type: 'memory', memory: this.#spare })
-      this.#spare = []
-    }
-    if (this.#forgotten.length > 0) {
-      this.#post({ type: 'forgetRdds', rddIds: this.#forgotten })
-      this.#forgotten = []
-    }
-    if (!this.#stages.has(stage.id)) {
-      this.#stages.add(stage.id)
-      this.#post({ type: 'stage', stage })
-    }
-    this.#post({ type: 'task', task })
+  /** Sends tasks of a stage, with the stage before the first ones of it. */
+  run(stage: StageData, tasks: readonly TaskData[]): void {
+    const isKnown = this.#stages.has(stage.id)
+    if (!isKnown) this.#stages.add(stage.id)
+    const useless = this.#useless
+    this.#useless = { stages: [], rdds: [], memory: [] }
+    this.#worker.post({ stage: isKnown ? null : stage, tasks, useless })
   }
 
+  /** What is of no use any more goes with the next tasks. */
   forgetStage(stageId: number): void {
-    if (this.#stages.delete(stageId)) this.#post({ type: 'forgetStage', stageId })
+    if (this.#stages.delete(stageId)) this.#useless.stages.push(stageId)
   }
 
-  /** Lets go of what it holds of this RDD, with the next task. */
   forgetRdd(rddId: number): void {
-    this.#forgotten.push(rddId)
+    this.#useless.rdds.push(rddId)
   }
 
-  /** Takes memory of this thread back to it, with the next task. */
   giveBack(memory: SharedArrayBuffer): void {
-    this.#spare.push(memory)
+    this.#useless.memory.push(memory)
   }
 
   /** True once it has been told to end: it takes no more tasks. */
@@ -90,9 +78,5 @@ export class ExecutorThread {
   async terminate(reason: MillraceError): Promise<void> {
     this.#isEnding = true
     await this.#worker.terminate(reason)
-  }
-
-  #post(message: ToThread): void {
-    this.#worker.post(message)
   }
 }

@@ -46,15 +46,20 @@ export interface TaskData {
   readonly inputs: ReadonlyMap<string, TaskInput>
 }
 
-/** From the driver to a thread. */
-export type ToThread =
-  | { readonly type: 'stage'; readonly stage: StageData }
-  | { readonly type: 'forgetStage'; readonly stageId: number }
-  /** Partitions of these RDDs are not kept any more. */
-  | { readonly type: 'forgetRdds'; readonly rddIds: readonly number[] }
-  | { readonly type: 'task'; readonly task: TaskData }
-  /** Shared memory of this thread that nobody reads any more. */
-  | { readonly type: 'memory'; readonly memory: readonly SharedArrayBuffer[] }
+/** From the driver to a thread: tasks of one stage, to be run one after another. */
+export interface ToThread {
+  /** With the first tasks of it that go to this thread, else null. */
+  readonly stage: StageData | null
+  readonly tasks: readonly TaskData[]
+  /** What has become of no use since the last message. */
+  readonly useless: {
+    readonly stages: readonly number[]
+    /** RDDs whose partitions are not kept any more. */
+    readonly rdds: readonly number[]
+    /** Shared memory of this thread that nobody reads any more. */
+    readonly memory: readonly SharedArrayBuffer[]
+  }
+}
 
 /** A partition a task kept, as its storage level says. */
 export interface KeptPartition {
@@ -83,13 +88,23 @@ export interface ShufflePart {
 export type FromThread =
   | { readonly type: 'ready'; readonly shape: readonly string[] }
   | { readonly type: 'loadFailed'; readonly error: ErrorData }
-  | {
-      readonly type: 'taskDone'
-      readonly taskId: number
-      readonly output: TaskOutput
-      readonly kept: readonly KeptPartition[]
-      readonly metrics: TaskMetrics
-      /** What it added to accumulators, as serialized records, or null. */
-      readonly accumulated: Uint8Array | null
-    }
-  | { readonly type: 'taskFailed'; readonly taskId: number; readonly error: ErrorData }
+  /** Tasks that have ended, in order; `isFree` once there are no more. */
+  | { readonly type: 'ended'; readonly outcomes: readonly TaskOutcome[]; readonly isFree: boolean }
+
+export type TaskOutcome = TaskDone | TaskFailed
+
+export interface TaskDone {
+  readonly type: 'done'
+  readonly taskId: number
+  readonly output: TaskOutput
+  readonly kept: readonly KeptPartition[]
+  readonly metrics: TaskMetrics
+  /** What it added to accumulators, as serialized records, or null. */
+  readonly accumulated: Uint8Array | null
+}
+
+export interface TaskFailed {
+  readonly type: 'failed'
+  readonly taskId: number
+  readonly error: ErrorData
+}

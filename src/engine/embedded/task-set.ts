@@ -71,6 +71,9 @@ export interface Speculation {
   readonly thresholdMs: number | null
 }
 
+/** Tasks sent together take about as long at most; a round trip between threads takes a tenth of a millisecond. */
+const togetherMs = 1
+
 export class TaskSet {
   readonly options: TaskSetOptions
   readonly results: unknown[][]
@@ -154,6 +157,23 @@ export class TaskSet {
     return next
   }
 
+  /**
+   * More attempts for one thread, to be sent together: as many as take no longer than a round trip is worth, if those that are
+   * done tell, and no more than the thread's share.
+   */
+  takeMore(thread: ExecutorThread, threads: number, now: number): { attempt: Attempt; locality: TaskLocality }[] {
+    const { meanMs } = this
+    const more: { attempt: Attempt; locality: TaskLocality }[] = []
+    if (meanMs === null || meanMs > togetherMs) return more
+    const count = Math.min(Math.ceil(this.#waiting.length / threads), Math.floor(togetherMs / Math.max(meanMs, 0.01)))
+    while (more.length < count) {
+      const next = this.take([thread], now)
+      if (next === null) break
+      more.push(next)
+    }
+    return more
+  }
+
   launched(attempt: Attempt, launch: Launch): void {
     attempt.launch = launch
     this.#running.add(attempt)
@@ -164,15 +184,13 @@ export class TaskSet {
     this.#running.delete(attempt)
   }
 
-  /** Takes a result; false if another copy was faster. */
-  succeeded(attempt: Attempt, result: unknown[]): boolean {
-    const { index, launch } = attempt
+  /** Takes a result, and how long it took; false if another copy was faster. */
+  succeeded({ index }: Attempt, result: unknown[], runMs: number): boolean {
     if (this.#isDone[index]) return false
     this.#isDone[index] = true
     this.results[index] = result
-    const tookMs = performance.now() - launch!.startedAt
-    this.#durations.push(tookMs)
-    this.#totalMs += tookMs
+    this.#durations.push(runMs)
+    this.#totalMs += runMs
     this.#done++
     for (let i = this.#waiting.length - 1; i >= 0; i--)
       if (this.#waiting[i]!.index === index) this.#waiting.splice(i, 1)

@@ -2,15 +2,15 @@
 import { MillraceError } from '../../errors.js'
 import { assertSameShape } from '../graph-functions.js'
 import { ExecutorThread } from './executor-thread.js'
-import type { FromThread, ThreadStart } from './messages.js'
+import type { TaskOutcome, ThreadStart } from './messages.js'
 import type { TaskReporter } from './task-reporter.js'
 
 /** What a pool tells its scheduler. */
 export interface PoolEvents {
   /** A thread has become free to take tasks. */
   threadReady(thread: ExecutorThread): void
-  taskDone(thread: ExecutorThread, done: Extract<FromThread, { type: 'taskDone' }>): void
-  taskFailed(thread: ExecutorThread, taskId: number, error: Error): void
+  /** Tasks have ended; `isFree` when the thread can take more. */
+  ended(thread: ExecutorThread, outcomes: readonly TaskOutcome[], isFree: boolean): void
   /** The thread is gone, with whatever it was running. */
   threadLost(thread: ExecutorThread, error: MillraceError): void
   /** No thread can run this job. */
@@ -83,8 +83,7 @@ export class ThreadPool {
           }
         },
         loadFailed: (error) => events.failed(error),
-        taskDone: (done) => events.taskDone(thread, done),
-        taskFailed: (taskId, error) => events.taskFailed(thread, taskId, error),
+        ended: (outcomes, isFree) => events.ended(thread, outcomes, isFree),
         lost: (error) => {
           this.#threads.delete(id)
           if (this.#isClosed) return

@@ -3,7 +3,7 @@
  * again, and runs in the driver what only the driver can run.
  */
 import { unlink } from 'node:fs/promises'
-import { MillraceError } from '../../errors.js'
+import { errorFromData, MillraceError } from '../../errors.js'
 import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobDescription } from '../../rdd/job-runner.js'
 import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
@@ -18,7 +18,7 @@ import { type Executor, type Task, taskError } from './executor.js'
 import type { ExecutorThread } from './executor-thread.js'
 import type { LocalTaskScheduler } from './local-task-scheduler.js'
 import type { MapOutputs } from './map-outputs.js'
-import type { FromThread, KeptPartition } from './messages.js'
+import type { KeptPartition, TaskData, TaskDone, TaskOutcome } from './messages.js'
 import type { SharedMemory } from './shared-memory.js'
 import { stageToData, stageTravels } from './stage-data.js'
 import { StageQueue } from './stage-queue.js'
@@ -82,8 +82,7 @@ export class ThreadTaskScheduler implements TaskScheduler {
           resolve()
           this.#release(thread)
         },
-        taskDone: (thread, done) => this.#done(thread, done),
-        taskFailed: (thread, taskId, error) => this.#failed(thread, taskId, error),
+        ended: (thread, outcomes, isFree) => this.#ended(thread, outcomes, isFree),
         threadLost: (thread, error) => this.#lost(thread, error),
         failed: (error) => {
           this.#failure = error
@@ -171,16 +170,12 @@ export class ThreadTaskScheduler implements TaskScheduler {
   /** Gives waiting tasks to free threads. */
   #dispatch(): void {
     while (this.#free.length > 0) {
-      const placement = this.#queue.next(this.#free, performance.now())
+      const now = performance.now()
+      const placement = this.#queue.next(this.#free, now)
       if (placement === null) break
-      const { attempt, at, locality } = placement
-      const [thread] = this.#free.splice(at, 1)
-      try {
-        this.#send(attempt, thread!, locality)
-      } catch (error) {
-        this.#release(thread!)
-        this.#reject(attempt.set, taskError(error, attempt.task.partition))
-      }
+      const thread = this.#free.splice(placement.at, 1)[0]!
+      const { set } = placement.attempt
+      this.#send(set, thread, [placement, ...set.takeMore(thread, this.#options.threads, now)])
     }
     this.#wakeWhenPatienceEnds()
   }
@@ -201,11 +196,25 @@ export class ThreadTaskScheduler implements TaskScheduler {
     this.#dispatch()
   }
 
-  #send(attempt: Attempt, thread: ExecutorThread, locality: TaskLocality): void {
+  #send(set: TaskSet, thread: ExecutorThread, placed: readonly { attempt: Attempt; locality: TaskLocality }[]): void {
+    const tasks: TaskData[] = []
+    for (const { attempt, locality } of placed) {
+      try {
+        tasks.push(this.#launch(attempt, thread, locality))
+      } catch (error) {
+        // What has been launched of it before runs on; nobody asks for it.
+        this.#reject(set, taskError(error, attempt.task.partition))
+        break
+      }
+    }
+    if (tasks.length > 0) thread.run(set.options.data, tasks)
+    else this.#release(thread)
+  }
+
+  #launch(attempt: Attempt, thread: ExecutorThread, locality: TaskLocality): TaskData {
     const { set, task, id } = attempt
-    const { data, top } = set.options
     const { memory, mapOutputs, reporter, threads, taskTimeoutMs } = this.#options
-    const { inputs, stored, written } = this.#resolver.resolve(top, task.partition)
+    const { inputs, stored, written } = this.#resolver.resolve(set.options.top, task.partition)
     // Bytes written for this task go when it has ended, all others when whoever keeps them lets go as well.
     for (const bytes of written) memory.own(bytes, driverThread)
     for (const bytes of stored) memory.hold(bytes)
@@ -215,8 +224,13 @@ export class ThreadTaskScheduler implements TaskScheduler {
     set.launched(attempt, { thread, locality, time, startedAt, inputs, stored, timer })
     this.#running.set(id, attempt)
     reporter.taskStarted(() => set.infoOf(attempt, 'RUNNING', null))
-    const memoryBytes = mapOutputs.roomLeft(threads)
-    thread.run(data, { id, stageId: data.id, partition: task.partition, memoryBytes, inputs })
+    return {
+      id,
+      stageId: set.options.data.id,
+      partition: task.partition,
+      memoryBytes: mapOutputs.roomLeft(threads),
+      inputs,
+    }
   }
 
   #timedOut({ task, launch }: Attempt): void {
@@ -230,14 +244,24 @@ export class ThreadTaskScheduler implements TaskScheduler {
     void launch!.thread.terminate(reason)
   }
 
-  #done(thread: ExecutorThread, done: Extract<FromThread, { type: 'taskDone' }>): void {
+  #ended(thread: ExecutorThread, outcomes: readonly TaskOutcome[], isFree: boolean): void {
+    for (const outcome of outcomes) {
+      if (outcome.type === 'done') this.#done(thread, outcome)
+      else this.#retry(this.#finish(thread, outcome.taskId), errorFromData(outcome.error))
+    }
+    if (isFree) this.#release(thread)
+    else this.#dispatch()
+  }
+
+  #done(thread: ExecutorThread, done: TaskDone): void {
     const { output, kept, metrics, accumulated } = done
     const { mapOutputs, memory, reporter } = this.#options
     for (const partition of kept) this.#keep(thread, this.#running.get(done.taskId)!, partition)
     const attempt = this.#finish(thread, done.taskId)
     if (output.type === 'shuffle') for (const { stored } of output.parts) memory.own(stored, thread.id)
     const { set, task } = attempt
-    const isFirst = !set.isSettled && set.succeeded(attempt, output.type === 'result' ? recordsOf(output.bytes) : [])
+    const result = output.type === 'result' ? recordsOf(output.bytes) : []
+    const isFirst = !set.isSettled && set.succeeded(attempt, result, metrics.runMs)
     reporter.taskEnded(() =>
       set.infoOf(attempt, isFirst ? 'SUCCESS' : 'KILLED', { time: reporter.now(), reason: null, metrics }),
     )
@@ -248,7 +272,6 @@ export class ThreadTaskScheduler implements TaskScheduler {
       if (accumulated !== null) this.#options.accumulated(deserializeRecords(accumulated) as AccumulatorUpdate[])
       if (set.isComplete) this.#complete(set)
     } else if (output.type === 'shuffle') for (const { stored } of output.parts) discard(memory, stored)
-    this.#release(thread)
   }
 
   /** Keeps a partition as its level says; what it lies on stays as long as it does. */
@@ -262,11 +285,6 @@ export class ThreadTaskScheduler implements TaskScheduler {
     blocks.keep(rddId, partition, { type: 'stored', format: 'records', stored, beneath }, level)
     const bytes = beneath.reduce((sum, { length }) => sum + length, stored.length)
     if (isHeld) holders.add(rddId, partition, thread.id, bytes)
-  }
-
-  #failed(thread: ExecutorThread, taskId: number, error: Error): void {
-    this.#retry(this.#finish(thread, taskId), error)
-    this.#release(thread)
   }
 
   #lost(thread: ExecutorThread, error: MillraceError): void {

@@ -1,6 +1,6 @@
 /** An executor thread: loads the job's module, builds its graph, then runs the tasks it is sent, one at a time. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { assertNever, errorToData, MillraceError } from '../../errors.js'
+import { errorToData, MillraceError } from '../../errors.js'
 import type { AccumulatorRegistry } from '../../rdd/accumulator.js'
 import { LoggedBlocks } from '../../storage/logged-blocks.js'
 import { serializeRecords } from '../../storage/record-serializer.js'
@@ -8,9 +8,12 @@ import { SharedPool } from '../../storage/shared-bytes.js'
 import { GraphFunctions, graphShape } from '../graph-functions.js'
 import type { LoadedGraph, LoadGraph } from '../recording-engine.js'
 import { HeldValues } from './held-values.js'
-import type { FromThread, TaskData, ThreadStart, ToThread } from './messages.js'
+import type { FromThread, TaskData, TaskOutcome, ThreadStart, ToThread } from './messages.js'
 import { type Stage, type StageData, stageFromData } from './stage-data.js'
 import { ThreadExecutor } from './thread-executor.js'
+
+/** What ends within this time is told together. */
+const togetherMs = 2
 
 class ExecutorWorker {
   readonly #port: MessagePort
@@ -32,40 +35,44 @@ class ExecutorWorker {
     this.#executor = new ThreadExecutor({ receivers, pool: this.#pool, spillDirectory, logged, values: this.#values })
   }
 
-  take(message: ToThread): void {
-    switch (message.type) {
-      case 'stage':
-        this.#stages.set(message.stage.id, message.stage)
-        return
-      case 'forgetStage':
-        this.#stages.delete(message.stageId)
-        return
-      case 'forgetRdds':
-        this.#values.forget(message.rddIds)
-        return
-      case 'task':
-        void this.#run(message.task)
-        return
-      case 'memory':
-        for (const memory of message.memory) this.#pool.give(memory)
-        return
-      default:
-        assertNever(message)
+  take({ stage, tasks, useless }: ToThread): void {
+    for (const id of useless.stages) this.#stages.delete(id)
+    for (const memory of useless.memory) this.#pool.give(memory)
+    this.#values.forget(useless.rdds)
+    if (stage !== null) this.#stages.set(stage.id, stage)
+    void this.#run(tasks)
+  }
+
+  /** Runs tasks and tells what came of them: of short ones together, of a long one at once. */
+  async #run(tasks: readonly TaskData[]): Promise<void> {
+    let outcomes: TaskOutcome[] = []
+    let since = performance.now()
+    for (let i = 0; i < tasks.length; i++) {
+      outcomes.push(await this.#outcome(tasks[i]!))
+      const isFree = i === tasks.length - 1
+      if (!isFree && performance.now() - since < togetherMs) continue
+      const transfer: ArrayBuffer[] = []
+      for (const outcome of outcomes) {
+        if (outcome.type === 'done' && outcome.output.type === 'result') {
+          transfer.push(outcome.output.bytes.buffer as ArrayBuffer)
+        }
+      }
+      this.#port.postMessage({ type: 'ended', outcomes, isFree } satisfies FromThread, transfer)
+      outcomes = []
+      since = performance.now()
     }
   }
 
-  async #run(task: TaskData): Promise<void> {
+  async #outcome(task: TaskData): Promise<TaskOutcome> {
     try {
       const result = await this.#executor.run(this.#stage(task.stageId), task)
-      const { output } = result
-      const transfer = output.type === 'result' ? [output.bytes.buffer as ArrayBuffer] : []
       const updates = this.#accumulators.drain()
       const accumulated = updates.length === 0 ? null : serializeRecords(updates)
-      this.#post({ type: 'taskDone', taskId: task.id, ...result, accumulated }, transfer)
+      return { type: 'done', taskId: task.id, ...result, accumulated }
     } catch (thrown) {
       // What a task that failed has added does not count.
       this.#accumulators.drain()
-      this.#post({ type: 'taskFailed', taskId: task.id, error: errorToData(thrown) })
+      return { type: 'failed', taskId: task.id, error: errorToData(thrown) }
     }
   }
 
@@ -77,10 +84,6 @@ class ExecutorWorker {
     const stage = stageFromData(known, this.#functions.find)
     this.#stages.set(id, stage)
     return stage
-  }
-
-  #post(message: FromThread, transfer: ArrayBuffer[] = []): void {
-    this.#port.postMessage(message, transfer)
   }
 }
 
