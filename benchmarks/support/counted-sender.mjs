@@ -26,7 +26,7 @@ function payload(k, t) {
   return Buffer.from(text.padEnd(payloadBytes))
 }
 
-/** Chunks of about 64 KiB, each a whole number of frames; packet ids run on from chunk to chunk, 1 to 60,000. */
+/** Chunks of about a megabyte, each a whole number of frames; packet ids run on from chunk to chunk, 1 to 60,000. */
 function encode(version) {
   const chunks = []
   let frames = []
@@ -46,7 +46,7 @@ function encode(version) {
     frames.push(frame)
     size += frame.length
     count += 1
-    if (size >= 65_536 || i === WINDOW - 1) {
+    if (size >= 1_048_576 || i === WINDOW - 1) {
       chunks.push({ bytes: Buffer.concat(frames), count })
       frames = []
       size = 0

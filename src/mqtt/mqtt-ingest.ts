@@ -1,5 +1,6 @@
 /** The receiving side of an MqttReceiver: from the socket into stored blocks, and acknowledgements back, as far as storage, memory and rate allow. */
 import { MillraceError } from '../errors.js'
+import { keepFreedMemory } from '../storage/freed-memory.js'
 import { InFlightWindow } from './in-flight-window.js'
 import {
   BLOCK_HEADER_LENGTH,
@@ -137,6 +138,7 @@ export class MqttIngest implements ConnectionUser {
   }
 
   start(): void {
+    keepFreedMemory()
     this.#connection.start()
   }
 
@@ -195,12 +197,17 @@ export class MqttIngest implements ConnectionUser {
     })
     this.#tap = tap
     this.#pongs = 0
-    return {
-      read: (bytes, start, end) => this.#read(tap, bytes, start, end),
+    const reader = {
+      hasKeptBuffer: false,
+      read: (bytes: Buffer, start: number, end: number): number => {
+        reader.hasKeptBuffer = false
+        return this.#read(tap, bytes, start, end, reader)
+      },
       get needed() {
         return tap.needed
       },
     }
+    return reader
   }
 
   /** Without a client id of its own a receiver begins with a clean session, but keeps it over the cuts of its own lifetime. */
@@ -287,7 +294,7 @@ export class MqttIngest implements ConnectionUser {
 
   // Messages in.
 
-  #read(tap: PublishTap, bytes: Buffer, start: number, end: number): number {
+  #read(tap: PublishTap, bytes: Buffer, start: number, end: number, reader: { hasKeptBuffer: boolean }): number {
     const now = performance.now()
     const allowance = this.#rate.allowance(this.#sink.ratePerSecond(), now)
     let stopped = start
@@ -296,17 +303,21 @@ export class MqttIngest implements ConnectionUser {
     } finally {
       this.#rate.took(tap.messages, tap.isLimited)
       const messages = tap.messages
-      const taken = tap.take()
-      if (taken !== null) this.#store(taken, now)
+      const taken = tap.take(bytes)
+      if (taken !== null) {
+        reader.hasKeptBuffer = taken.isInPlace
+        this.#store(taken)
+      }
       const replies = tap.takeReplies()
       if (replies !== null) this.#released(replies)
       if (tap.isLimited) this.#holdForRate()
       this.#coalesce(end - start, messages, now)
+      if (taken !== null) this.#window.read(performance.now())
     }
     return stopped
   }
 
-  #store(taken: TakenMessages, now: number): void {
+  #store(taken: TakenMessages): void {
     const header = this.#header
     if (header === null) throw new MillraceError('INTERNAL', 'MQTT messages came before the connection was accepted.')
     let { bytes, messages } = taken
@@ -327,7 +338,6 @@ export class MqttIngest implements ConnectionUser {
     this.#unacknowledged += block.acks.length / 4
     this.#messages += messages
     this.#bytes += block.size
-    this.#window.read(now)
     const stream = this.#stream
     if (stream !== null) {
       if (this.#bufferedBytes >= this.#options.maxBufferedBytes) stream.hold(Hold.MEMORY)

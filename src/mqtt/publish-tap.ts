@@ -5,8 +5,10 @@ import { Reason, reasonText } from './reason-codes.js'
 
 /** What one walk took: PUBLISH frames, one after another, and the acknowledgements due once they are stored. */
 export interface TakenMessages {
-  /** Frames begin at `offset`; the bytes before are left free for the block's header. */
+  /** The bytes before the first frame are left free for the block's header. */
   readonly bytes: Buffer
+  /** True when `bytes` lie in the buffer that was walked. */
+  readonly isInPlace: boolean
   readonly messages: number
   /** PUBACK and PUBREC packets, four bytes each, in the order the messages came. */
   readonly acks: Buffer
@@ -26,6 +28,8 @@ export interface TapOptions {
   readonly onControl: (packet: Buffer) => void
 }
 
+/** The part of a buffer that must be full of messages for it to be kept instead of copied: what is empty is memory not counted. */
+const WORTH_KEEPING = 0.75
 const CONTROL_LIMIT = 256 * 1024
 
 /**
@@ -225,17 +229,35 @@ export class PublishTap {
     return pos
   }
 
-  /** What was walked since the last `take`, copied into one buffer of its own; null when there was nothing to store or acknowledge. */
-  take(): TakenMessages | null {
+  /**
+   * What was walked since the last `take`; null when there was nothing to store or acknowledge. It is copied into a buffer of its own, unless it
+   * lies in `buffer` in one piece that fills most of it, behind room for the header: then it is that piece, and the buffer must not be used again.
+   */
+  take(buffer: Buffer | null = null): TakenMessages | null {
     if (this.#messages === 0 && this.#ackLength === 0) return null
-    const bytes = Buffer.allocUnsafeSlow(this.#options.headerLength + this.#runBytes)
-    let at = this.#options.headerLength
-    for (const run of this.#runs) {
-      bytes.set(run, at)
-      at += run.length
+    const { headerLength } = this.#options
+    const first = this.#runs[0]
+    const isInPlace =
+      buffer !== null &&
+      this.#runs.length === 1 &&
+      first!.buffer === buffer.buffer &&
+      first!.byteOffset - buffer.byteOffset >= headerLength &&
+      this.#runBytes >= buffer.length * WORTH_KEEPING
+    let bytes: Buffer
+    if (isInPlace) {
+      const at = first!.byteOffset - buffer.byteOffset
+      bytes = buffer.subarray(at - headerLength, at + this.#runBytes)
+    } else {
+      bytes = Buffer.allocUnsafeSlow(headerLength + this.#runBytes)
+      let at = headerLength
+      for (const run of this.#runs) {
+        bytes.set(run, at)
+        at += run.length
+      }
     }
     const taken = {
       bytes,
+      isInPlace,
       messages: this.#messages,
       acks: Uint8Array.prototype.slice.call(this.#acks, 0, this.#ackLength) as Buffer,
       openIds: this.#taken,

@@ -9,6 +9,8 @@ import type { MqttTlsOptions } from './mqtt-options.js'
 export interface FrameReader {
   /** Takes whole frames from bytes[start,end), which stay valid during the call only, and returns where it stopped. A throw ends the connection. */
   read(bytes: Buffer, start: number, end: number): number
+  /** True when the last `read` took the buffer itself: everything before the place where it stopped is the reader's from then on. */
+  readonly hasKeptBuffer?: boolean
   /** Length of the incomplete frame `read` stopped at, 0 when not known. */
   readonly needed: number
 }
@@ -34,6 +36,8 @@ function isPing(chunk: Uint8Array): boolean {
 
 const READ_BYTES = 256 * 1024
 const ROOM_BYTES = 64 * 1024
+/** Bytes in front of the first frame, so that a reader that keeps a buffer can write a header there. */
+const HEAD_ROOM = 16
 
 /**
  * Reads a socket into one buffer, hands whole frames to `reader`, and lets MQTT.js write. Frames for MQTT.js are given to `push` by the
@@ -43,10 +47,10 @@ export class TapStream extends Duplex {
   readonly #reader: FrameReader
   readonly #farewell: (error: unknown) => Uint8Array | null
   readonly #socket: Duplex
-  readonly #ownBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BYTES)
+  #ownBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BYTES)
   #buffer: Buffer = this.#ownBuffer
-  #start = 0
-  #end = 0
+  #start = HEAD_ROOM
+  #end = HEAD_ROOM
   #holds = 0
   #isDiscarding = false
   /** PINGREQs sent, MQTT.js's own included: each is answered by one PINGRESP, in order. */
@@ -161,25 +165,29 @@ export class TapStream extends Duplex {
     const waiting = this.#end - this.#start
     if (waiting === 0) {
       this.#buffer = this.#ownBuffer
-      this.#start = 0
-      this.#end = 0
+      this.#start = HEAD_ROOM
+      this.#end = HEAD_ROOM
     } else if (
       this.#buffer.length - this.#end < ROOM_BYTES ||
       this.#reader.needed > this.#buffer.length - this.#start
     ) {
-      const needed = Math.max(this.#reader.needed, waiting) + ROOM_BYTES
+      const needed = HEAD_ROOM + Math.max(this.#reader.needed, waiting) + ROOM_BYTES
       const next =
         needed <= READ_BYTES
           ? this.#ownBuffer
           : needed <= this.#buffer.length
             ? this.#buffer
             : Buffer.allocUnsafeSlow(needed)
-      this.#buffer.copy(next, 0, this.#start, this.#end)
-      this.#buffer = next
-      this.#start = 0
-      this.#end = waiting
+      this.#moveTo(next)
     }
     return this.#buffer.subarray(this.#end)
+  }
+
+  /** Moves what waits to the front of `buffer`. */
+  #moveTo(buffer: Buffer): void {
+    this.#end = HEAD_ROOM + this.#buffer.copy(buffer, HEAD_ROOM, this.#start, this.#end)
+    this.#buffer = buffer
+    this.#start = HEAD_ROOM
   }
 
   #arrived(length: number): boolean {
@@ -203,9 +211,16 @@ export class TapStream extends Duplex {
     if (this.#start === this.#end) return
     try {
       this.#start = this.#reader.read(this.#buffer, this.#start, this.#end)
+      if (this.#reader.hasKeptBuffer === true) this.#replaceBuffer()
     } catch (error) {
       this.#giveUp(error as Error)
     }
+  }
+
+  #replaceBuffer(): void {
+    if (this.#buffer === this.#ownBuffer) this.#ownBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
+    const waiting = HEAD_ROOM + this.#end - this.#start
+    this.#moveTo(waiting <= READ_BYTES ? this.#ownBuffer : Buffer.allocUnsafeSlow(waiting))
   }
 
   /** Says why, reads nothing more, and closes when that is written, or soon in any case. */

@@ -1,4 +1,5 @@
 /** How a receiver stores, acknowledges and holds back, against a broker whose every packet the test decides. */
+import { once } from 'node:events'
 import { afterEach, describe, expect, test } from 'vitest'
 import { readBlockHeader } from '../../src/mqtt/message-block.js'
 import type { MqttReceiverOptions } from '../../src/mqtt/mqtt-options.js'
@@ -117,6 +118,30 @@ describe('acknowledgements', () => {
     expect(connection.acked).toEqual([1, 2])
     expect(connection.disconnectReason).toBe(0)
   })
+})
+
+test('blocks keep what came, however much comes after them', async () => {
+  const { broker, receiver, sink } = await start({ qos: 0 })
+  const connection = await broker.connection()
+  sink.isRaw = true
+  const next = random(7)
+  const sizes = Array.from({ length: 20_000 }, () => next(next(50) === 0 ? 300_000 : 3000))
+  for (const [i, size] of sizes.entries()) {
+    const isRoom = connection.socket.write(publish({ topic: 't', payload: `${i} ${'x'.repeat(size)}` }))
+    if (!isRoom) await once(connection.socket, 'drain')
+  }
+  await sink.until(() => sink.messages === sizes.length)
+  let i = 0
+  for (const block of sink.blocks)
+    for (const lines of receiver.readBlock(block))
+      for (const line of lines) {
+        const expected = `${i} ${'x'.repeat(sizes[i]!)}`
+        if (line !== expected) throw new Error(`message ${i} is ${line.slice(0, 20)} of ${line.length} characters`)
+        i++
+      }
+  expect(i).toBe(sizes.length)
+  // Large reads are kept where they were read.
+  expect(sink.blocks.some((block) => block.byteLength < block.buffer.byteLength)).toBe(true)
 })
 
 describe('holding back', () => {

@@ -36,11 +36,12 @@ class Feed {
   }
 
   feed(bytes: Uint8Array, limit = Number.MAX_SAFE_INTEGER): this {
-    this.#waiting = Buffer.concat([this.#waiting, bytes])
+    const buffer = Buffer.concat([Buffer.alloc(BLOCK_HEADER_LENGTH), this.#waiting, bytes])
+    this.#waiting = buffer.subarray(BLOCK_HEADER_LENGTH)
     try {
-      this.#waiting = this.#waiting.subarray(this.tap.walk(this.#waiting, 0, this.#waiting.length, limit))
+      this.#waiting = buffer.subarray(this.tap.walk(buffer, BLOCK_HEADER_LENGTH, buffer.length, limit))
     } finally {
-      const taken = this.tap.take()
+      const taken = this.tap.take(buffer)
       if (taken !== null) {
         writeBlockHeader(taken.bytes, {
           version: this.version,
