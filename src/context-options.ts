@@ -1,8 +1,10 @@
 /** What a StreamingContext is made of, the states it goes through, and what a stop of it did. */
+import { assertOptions, kindOf } from './arguments.js'
 import type { Conf, ConfLayer } from './conf.js'
 import type { Engine } from './engine/engine.js'
 import type { GraphSource } from './engine/recording-engine.js'
 import type { EngineSetup } from './engines.js'
+import { MillraceError } from './errors.js'
 import type { Log } from './log.js'
 import type { Clock, Duration } from './time.js'
 
@@ -15,6 +17,14 @@ export interface StreamingContextOptions {
   readonly master?: string
   /** Spark's configuration keys and Millrace's own; stronger than a configuration file and the environment. */
   readonly conf?: Conf | Readonly<Record<string, unknown>>
+}
+
+/** Throws `ILLEGAL_ARGUMENT` for a missing name and for options there are not. @internal */
+export function checkContextOptions(options: StreamingContextOptions): void {
+  assertOptions(options, 'StreamingContext', ['appName', 'batchInterval', 'master', 'conf'])
+  if (typeof options.appName !== 'string' || options.appName === '') {
+    throw new MillraceError('ILLEGAL_ARGUMENT', `A StreamingContext needs an appName, not ${kindOf(options.appName)}.`)
+  }
 }
 
 /** Whatever a context takes from outside that is not an option of its user's. @internal */

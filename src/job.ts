@@ -1,4 +1,5 @@
 /** A job as a module describes it: a name, a batch interval and a graph. Describing does nothing; `run` and the command line do. */
+import { assertFunction, assertOptions } from './arguments.js'
 import { MillraceError } from './errors.js'
 import type { StreamingContext } from './streaming-context.js'
 import { type Duration, toMilliseconds } from './time.js'
@@ -52,12 +53,14 @@ export const jobBrand: unique symbol = Symbol.for('millrace.job') as typeof jobB
  * })
  * ```
  *
- * Throws `ILLEGAL_ARGUMENT` for a missing name and `INVALID_DURATION` for a batch interval that is none.
+ * Throws `ILLEGAL_ARGUMENT` for a missing name or function and for options there are not, and `INVALID_DURATION` for a batch interval that is none.
  */
 export function defineJob(options: JobOptions, build: BuildJob): Job {
+  assertOptions(options, 'defineJob', ['name', 'batchInterval', 'conf'])
   if (typeof options.name !== 'string' || options.name === '') {
     throw new MillraceError('ILLEGAL_ARGUMENT', `A job needs a name, not ${JSON.stringify(options.name)}.`)
   }
+  assertFunction(build, 'defineJob')
   const { batchInterval = '1s' } = options
   toMilliseconds(batchInterval)
   return { ...options, batchInterval, [jobBrand]: true, build }

@@ -1,4 +1,5 @@
 /** Where streams come from: what a StreamingContext offers to begin a stream with. */
+import { assertFunction, kindOf } from './arguments.js'
 import type { Conf } from './conf.js'
 import { type DStream, streamOf, uniteStreams } from './dstream/dstream.js'
 import type { DStreamGraph } from './dstream/dstream-graph.js'
@@ -110,6 +111,9 @@ export abstract class StreamInputs {
     oneAtATime = true,
     defaultRdd: RDD<T> | null = null,
   ): DStream<T> {
+    if (!Array.isArray(queue)) {
+      throw new MillraceError('ILLEGAL_ARGUMENT', `queueStream needs an array of batches, not ${kindOf(queue)}.`)
+    }
     const { sparkContext } = this
     const toRdd = (entry: RDD<T> | readonly T[]): RDD<T> => (isArray(entry) ? sparkContext.fromSlices([entry]) : entry)
     return this.generatedStream('queueStream', () => {
@@ -145,6 +149,7 @@ export abstract class StreamInputs {
     streams: { readonly [I in keyof S]: DStream<S[I]> },
     f: (rdds: { readonly [I in keyof S]: RDD<S[I]> }, time: Time) => RDD<U>,
   ): DStream<U> {
+    assertFunction(f, 'transform')
     const parents = (streams as readonly DStream<unknown>[]).map((stream) => stream.node)
     return streamOf(
       new TransformedNode(this.graph, {

@@ -1,13 +1,15 @@
 /** StreamingContext: where a job describes its streams, and the switch that starts and stops them. */
+import { kindOf } from './arguments.js'
 import { Conf } from './conf.js'
 import { ambientLayers } from './conf-sources.js'
-import type {
-  CheckpointOptions,
-  StopOptions,
-  StopResult,
-  StreamingContextOptions,
-  StreamingContextParts,
-  StreamingContextState,
+import {
+  type CheckpointOptions,
+  checkContextOptions,
+  type StopOptions,
+  type StopResult,
+  type StreamingContextOptions,
+  type StreamingContextParts,
+  type StreamingContextState,
 } from './context-options.js'
 import { DStreamGraph } from './dstream/dstream-graph.js'
 import { backPressure, deadLetters, failurePolicy, gracefulStopMs, openCheckpoint } from './durability.js'
@@ -69,11 +71,12 @@ export class StreamingContext extends ProcessContexts {
   #terminate: () => void = () => {}
 
   /**
-   * Throws `INVALID_DURATION` for a batch interval that is none, `UNKNOWN_CONF_KEY` and `INVALID_CONF` for settings nobody
+   * Throws `ILLEGAL_ARGUMENT` for a missing name and for options there are not, `INVALID_DURATION` for a batch interval that is none, `UNKNOWN_CONF_KEY` and `INVALID_CONF` for settings nobody
    * knows, `UNKNOWN_MASTER` and `MASTER_NEEDS_JOB_MODULE` for a master a script cannot use.
    */
   constructor(options: StreamingContextOptions, parts: StreamingContextParts = {}) {
     super()
+    checkContextOptions(options)
     this.batchInterval = toMilliseconds(options.batchInterval)
     if (this.batchInterval === 0) {
       throw new MillraceError('INVALID_DURATION', 'The batch interval must be at least 1 ms.', {
@@ -160,6 +163,9 @@ export class StreamingContext extends ProcessContexts {
   }
 
   protected override addReceiver(streamId: number, receiver: Receiver<unknown>): void {
+    if (typeof receiver?.attach !== 'function') {
+      throw new MillraceError('ILLEGAL_ARGUMENT', `receiverStream needs a Receiver, not ${kindOf(receiver)}.`)
+    }
     if (receiver.streamId !== -1 || [...this.#receivers.values()].includes(receiver)) {
       throw new MillraceError(
         'ILLEGAL_ARGUMENT',
@@ -203,6 +209,9 @@ export class StreamingContext extends ProcessContexts {
   }
 
   addStreamingListener(listener: StreamingListener): void {
+    if (typeof listener !== 'object' || listener === null) {
+      throw new MillraceError('ILLEGAL_ARGUMENT', `A StreamingListener is an object, not ${kindOf(listener)}.`)
+    }
     this.#bus.add(listener)
   }
 

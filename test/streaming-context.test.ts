@@ -1,7 +1,7 @@
 /** Spark's states and errors, the life of a batch, and what a stop leaves behind. */
 import { MillraceError, Receiver, StorageLevel, StreamingContext, type StreamingListener } from 'millrace'
 import { ManualClock } from 'millrace/testing'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { collectBatches, settle, testContext } from './support/contexts.js'
 
 class Source extends Receiver<number> {
@@ -102,6 +102,53 @@ describe('the states of a StreamingContext', () => {
     expect(make({ master: 'local[4]' })).toThrow(code('MASTER_NEEDS_JOB_MODULE'))
     expect(make({ master: 'spark://host:7077' })).toThrow(/defineJob/)
     expect(make({ master: 'everywhere' })).toThrow(code('UNKNOWN_MASTER'))
+    expect(make({ appName: undefined })).toThrow(/appName, not undefined/)
+    expect(make({ mater: 'local' })).toThrow(/no option mater.*master/)
+    // @ts-expect-error
+    expect(() => new StreamingContext()).toThrow(code('ILLEGAL_ARGUMENT'))
+  })
+
+  // biome-ignore lint/suspicious/noExplicitAny: what the types forbid is what is tried
+  const mistakes: readonly [string, (ssc: StreamingContext, stream: any) => unknown, RegExp][] = [
+    ['map without a function', (_, stream) => stream.map(), /1-map needs a function, not undefined/],
+    ['a pair operation with text', (_, stream) => stream.reduceByKey('+'), /1-reduceByKey needs a function/],
+    ['no partitions', (_, stream) => stream.repartition(0), /partitions/],
+    [
+      'foreachRDD without a function',
+      (_, stream) => stream.foreachRDD({}),
+      /foreachRDD needs a function, not an object/,
+    ],
+    ['transform without a function', (_, stream) => stream.transform(null), /transform needs a function, not null/],
+    ['print of nothing', (_, stream) => stream.print(-1), /print needs a whole number/],
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    ['a receiver class', (ssc) => ssc.receiverStream(Source as any), /needs a Receiver, not the class Source/],
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    ['no receiver', (ssc) => ssc.receiverStream(undefined as any), /needs a Receiver, not undefined/],
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    ['a queue that is none', (ssc) => ssc.queueStream(5 as any), /array of batches, not the number 5/],
+    ['a port that is none', (ssc) => ssc.socketTextStream('127.0.0.1', 70_000), /1 to 65535/],
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    ['no listener', (ssc) => ssc.addStreamingListener(null as any), /StreamingListener is an object/],
+  ]
+  test.each(mistakes)('%s is told at the call', (_, mistake, text) => {
+    const { ssc } = testContext()
+    const stream = ssc.queueStream([[1]])
+    expect(() => mistake(ssc, stream)).toThrow(text)
+    expect(() => mistake(ssc, stream)).toThrow(code('ILLEGAL_ARGUMENT'))
+  })
+
+  test('a transform that gives no RDD fails its batch, and says so', async () => {
+    const { ssc, clock } = testContext()
+    ssc
+      .queueStream([[1]])
+      // @ts-expect-error
+      .transform(async (rdd) => rdd)
+      .print()
+    await ssc.start()
+    clock.advance(1000)
+    const error = await ssc.awaitTermination().catch((thrown: unknown) => thrown)
+    expect(error).toEqual(code('ILLEGAL_STATE'))
+    expect((error as Error).message).toMatch(/1-transform returned an object of Promise; it must return an RDD/)
   })
 })
 
@@ -247,19 +294,32 @@ describe('batches', () => {
 
   test('a listener that throws is warned about and hurts nobody', async () => {
     const { ssc, nextBatch } = testContext()
-    const warned = new Promise<Error>((resolve) => process.once('warning', resolve))
+    const warnings: string[] = []
+    const warned = new Promise<void>((resolve) => {
+      const onWarning = ({ message }: Error): void => {
+        if (warnings.push(message) === 2) resolve()
+      }
+      process.on('warning', onWarning)
+      onTestFinished(() => void process.off('warning', onWarning))
+    })
     let completed = 0
     ssc.queueStream<number>([]).foreachRDD(() => {})
     ssc.addStreamingListener({
       onBatchStarted: () => {
         throw new Error('page is gone')
       },
+      onBatchSubmitted: async () => {
+        await null
+        throw new Error('page was never there')
+      },
       onBatchCompleted: () => void completed++,
     })
     await ssc.start()
     await nextBatch()
     expect(completed).toBe(1)
-    expect((await warned).message).toContain('page is gone')
+    await warned
+    expect(warnings.join()).toContain('page is gone')
+    expect(warnings.join()).toContain('page was never there')
   })
 })
 

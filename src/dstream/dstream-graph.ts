@@ -77,6 +77,19 @@ export class DStreamGraph {
     return this.nodes.push(node) - 1
   }
 
+  /** An RDD that is never computed, where only what is done with it matters. */
+  placeholder(): RDD<unknown> {
+    return this.context.rdd({
+      type: 'checkpointed',
+      id: this.context.nextRddId(),
+      partitions: 1,
+      partitioner: null,
+      storageLevel: null,
+      directory: null,
+      rddId: -1,
+    })
+  }
+
   addOutput(output: OutputOperation): void {
     this.assertOpen()
     this.outputs.push({ ...output, callSite: new CallSite() })

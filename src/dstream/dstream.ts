@@ -1,5 +1,5 @@
 /** DStream: a typed handle on a node of the graph. Every operation makes a node and returns a handle on it. */
-
+import { assertFunction } from '../arguments.js'
 import { unite } from '../rdd/combination.js'
 import type { Condition, Item, Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
@@ -109,6 +109,7 @@ export class DStream<out T> extends PairOperations {
    * It must be synchronous, and give functions to RDDs in the same order in every batch.
    */
   transform<U>(f: (rdd: RDD<T>, time: Time) => RDD<U>): DStream<U> {
+    assertFunction(f, 'transform')
     return streamOf(
       new TransformedNode(this.node.graph, {
         operation: 'transform',
@@ -122,6 +123,7 @@ export class DStream<out T> extends PairOperations {
 
   /** As `transform`, with the RDD of another stream of the same slide beside this one's. */
   transformWith<U, V>(other: DStream<U>, f: (rdd: RDD<T>, otherRdd: RDD<U>, time: Time) => RDD<V>): DStream<V> {
+    assertFunction(f, 'transformWith')
     return streamOf(
       new TransformedNode(this.node.graph, {
         operation: 'transformWith',

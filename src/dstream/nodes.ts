@@ -1,4 +1,5 @@
 /** The kinds of stream nodes without state: inputs, transformed streams, windows. */
+import { kindOf } from '../arguments.js'
 import { MillraceError } from '../errors.js'
 import { unite } from '../rdd/combination.js'
 import type { RDD } from '../rdd/rdd.js'
@@ -43,6 +44,12 @@ export class TransformedNode extends StreamNode {
     super(graph, options.operation)
     this.dependencies = options.parents
     this.#options = options
+    // Tried on RDDs that are never computed: a wrong argument shows at the call that was given it, not in the first batch.
+    if (options.perBatch !== true)
+      this.functions(
+        options.parents.map(() => graph.placeholder()),
+        0,
+      )
   }
 
   get slideMs(): number {
@@ -85,10 +92,10 @@ export class TransformedNode extends StreamNode {
 
   #build(scope: FunctionScope, rdds: readonly RDD<unknown>[], time: Time): RDD<unknown> {
     const rdd: unknown = scope.run(() => this.#options.build(rdds, time))
-    if (rdd === null || rdd === undefined) {
+    if ((rdd as RDD<unknown> | null | undefined)?.lineage === undefined) {
       throw new MillraceError(
         'ILLEGAL_STATE',
-        `The function given to ${this.id} returned ${rdd}; it must return an RDD.`,
+        `The function given to ${this.id} returned ${kindOf(rdd)}; it must return an RDD.`,
       )
     }
     return rdd as RDD<unknown>

@@ -1,4 +1,6 @@
 /** What ends a stream: operations that do something with every batch. They run in the order they were called. */
+import { assertFunction, kindOf } from '../arguments.js'
+import { MillraceError } from '../errors.js'
 import type { RDD } from '../rdd/rdd.js'
 import type { SaveOptions } from '../rdd/saving-operations.js'
 import { toText } from '../rdd/text.js'
@@ -11,6 +13,7 @@ export abstract class OutputOperations {
    * driver too; to work beside the data, transform before or use `foreachPartition`. A rejection fails the batch.
    */
   foreachRDD<T>(this: DStream<T>, f: (rdd: RDD<T>, time: Time) => void | Promise<void>): void {
+    assertFunction(f, 'foreachRDD')
     this.node.graph.addOutput({ node: this.node, name: 'foreachRDD', run: (rdd, time) => f(rdd as RDD<T>, time) })
   }
 
@@ -19,6 +22,7 @@ export abstract class OutputOperations {
     this: DStream<T>,
     f: (records: IterableIterator<T>, partition: number) => void | Promise<void>,
   ): void {
+    assertFunction(f, 'foreachPartition')
     const effects = this.derive('foreachPartition', (rdd) =>
       rdd.mapPartitionsWithIndex(async (partition, records) => {
         await f(records, partition)
@@ -36,6 +40,9 @@ export abstract class OutputOperations {
 
   /** Prints the first `n` records of every batch under a header with its time, as Spark does; `...` when there are more. */
   print(this: DStream<unknown>, n = 10): void {
+    if (!Number.isInteger(n) || n < 0) {
+      throw new MillraceError('ILLEGAL_ARGUMENT', `print needs a whole number of records, not ${kindOf(n)}.`)
+    }
     this.node.graph.addOutput({
       node: this.node,
       name: 'print',

@@ -63,18 +63,7 @@ export class GraphFunctions {
   #record(operator: string, time: Time | null): readonly AnyFunction[] {
     const node = this.#nodes.get(operator)
     if (node === undefined) return []
-    const { context } = this.#graph
-    const parents = node.dependencies.map(() =>
-      context.rdd({
-        type: 'checkpointed',
-        id: context.nextRddId(),
-        partitions: 1,
-        partitioner: null,
-        storageLevel: null,
-        directory: null,
-        rddId: -1,
-      }),
-    )
+    const parents = node.dependencies.map(() => this.#graph.placeholder())
     return node.functions(parents, time ?? 0)
   }
 }

@@ -1,5 +1,6 @@
 /** Loads a bundled job: imports the module, checks what it exports, and tells the user's line when it throws. */
 import { pathToFileURL } from 'node:url'
+import { kindOf } from '../arguments.js'
 import { MillraceError, toError } from '../errors.js'
 import { isJob, type Job } from '../job.js'
 import { userFrames } from '../rdd/call-site.js'
@@ -13,8 +14,7 @@ export async function loadJobModule(bundle: JobBundle): Promise<Job> {
 /** The job among the exports of a bundle. Throws `JOB_MODULE_INVALID` when its default export was not made by `defineJob`. */
 export function jobOf(module: Readonly<Record<string, unknown>>, bundle: JobBundle): Job {
   if (isJob(module.default)) return module.default
-  const found =
-    module.default === undefined ? 'has no default export' : `exports by default ${describe(module.default)}`
+  const found = module.default === undefined ? 'has no default export' : `exports by default ${kindOf(module.default)}`
   throw new MillraceError(
     'JOB_MODULE_INVALID',
     `${bundle.source} ${found}. Expected: export default defineJob({ name, batchInterval }, (ssc) => { … })`,
@@ -44,11 +44,4 @@ export async function importBundle(bundle: JobBundle): Promise<Record<string, un
       },
     )
   }
-}
-
-function describe(value: unknown): string {
-  if (value === null) return 'null'
-  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`
-  if (typeof value === 'object') return `an object of ${value.constructor?.name ?? 'no class'}`
-  return `the ${typeof value} ${String(value).slice(0, 40)}`
 }

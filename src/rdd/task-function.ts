@@ -7,6 +7,7 @@
  *
  * Only the names and the data cross a boundary; `call` is filled in again on the other side (see `resolveFunction`).
  */
+import { assertFunction } from '../arguments.js'
 import { MillraceError } from '../errors.js'
 import type { Time } from '../time.js'
 
@@ -59,6 +60,7 @@ export class FunctionScope {
   /** The name for the next function given, in the scope that is open, if one is. */
   static name(call: AnyFunction): UserFunction {
     const scope = FunctionScope.#current
+    assertFunction(call, scope?.operator ?? 'An RDD operation')
     if (scope === null) return { type: 'user', id: null, time: null, call }
     const id = `${scope.operator}/${scope.functions.push(call) - 1}`
     return { type: 'user', id, time: scope.time, call }

@@ -1,6 +1,7 @@
 /** Receivers that connect to a TCP server and store what it sends. Not reliable: TCP has nobody to acknowledge to. */
 import { connect, type Socket } from 'node:net'
 import { StringDecoder } from 'node:string_decoder'
+import { kindOf } from '../arguments.js'
 import { MillraceError, toError } from '../errors.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import { deserializeRecords } from '../storage/record-serializer.js'
@@ -16,6 +17,9 @@ abstract class ConnectingReceiver<T> extends Receiver<T> {
 
   constructor(host: string, port: number, storageLevel: StorageLevel) {
     super(storageLevel)
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      throw new MillraceError('ILLEGAL_ARGUMENT', `A port is a whole number from 1 to 65535, not ${kindOf(port)}.`)
+    }
     this.#host = host
     this.#port = port
   }

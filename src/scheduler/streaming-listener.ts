@@ -101,13 +101,18 @@ export class ListenerBus {
     try {
       for (const listener of this.#listeners) {
         try {
-          ;(listener[name] as ((event: unknown) => void) | undefined)?.call(listener, event)
+          const result: unknown = (listener[name] as ((event: unknown) => unknown) | undefined)?.call(listener, event)
+          if (result instanceof Promise) result.catch((error: unknown) => warn(name, error))
         } catch (error) {
-          process.emitWarning(`A StreamingListener failed in ${name}: ${String(error)}`, 'MillraceWarning')
+          warn(name, error)
         }
       }
     } finally {
       this.#depth--
     }
   }
+}
+
+function warn(name: EventName, error: unknown): void {
+  process.emitWarning(`A StreamingListener failed in ${name}: ${String(error)}`, 'MillraceWarning')
 }
