@@ -44,6 +44,12 @@ export function engineFor(setup: EngineSetup, onSparkLog?: (text: string) => voi
   return onSpark === null ? embeddedEngine(setup) : sparkEngine(setup, onSpark, onSparkLog)
 }
 
+/** The settings that change nothing on the engine these settings choose. */
+export function settingsWithoutEffect(conf: Conf): string[] {
+  const onSpark = sparkMaster(conf.get('spark.master'), conf.get('millrace.engine'))
+  return conf.withoutEffectOn(onSpark === null ? 'embedded' : 'spark')
+}
+
 function embeddedEngine(setup: EngineSetup): Engine {
   const { master, conf } = setup
   const threads = master === 'local' ? null : threadOptions(setup)

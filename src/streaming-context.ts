@@ -15,7 +15,7 @@ import { DStreamGraph } from './dstream/dstream-graph.js'
 import { backPressure, deadLetters, failurePolicy, gracefulStopMs, openCheckpoint } from './durability.js'
 import type { Engine } from './engine/engine.js'
 import { graphShape, operatorPlaces } from './engine/graph-functions.js'
-import { engineFor } from './engines.js'
+import { engineFor, settingsWithoutEffect } from './engines.js'
 import { MillraceError, toError } from './errors.js'
 import { Log } from './log.js'
 import { becomeActive, ceaseActive, noteMade, ProcessContexts } from './process-contexts.js'
@@ -248,6 +248,9 @@ export class StreamingContext extends ProcessContexts {
     try {
       this.#state = 'ACTIVE'
       if (!ShutdownHook.isTaken) this.#hook.install()
+      for (const key of settingsWithoutEffect(this.conf)) {
+        this.#log.warn('This setting has no effect on this master', { key, master: this.conf.get('spark.master') })
+      }
       this.#properties = new Map(this.sparkContext.jobs.properties)
       this.graph.close('starting')
       this.#checkpoint = await openCheckpoint(this.conf, this.#engine, {

@@ -42,6 +42,14 @@ describe('the states of a StreamingContext', () => {
     expect(log.join('')).toContain('already been started')
   })
 
+  test('settings that change nothing on the engine are told in the log at the start', async () => {
+    const { ssc, log } = testContext({ 'spark.executor.memory': '2g', 'spark.streaming.blockInterval': '100ms' })
+    ssc.queueStream([[1]]).foreachRDD(() => {})
+    await ssc.start()
+    const told = log.filter((line) => line.includes('no effect'))
+    expect(told).toEqual([expect.stringMatching(/level=warn .*key=spark\.executor\.memory master=local/)])
+  })
+
   test('a stopped context cannot start again', async () => {
     const { ssc } = testContext()
     ssc.queueStream([[1]]).foreachRDD(() => {})

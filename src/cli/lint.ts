@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { bundleJob } from '../engine/job-bundle.js'
 import { loadJobModule } from '../engine/job-module.js'
+import { settingsWithoutEffect } from '../engines.js'
 import type { Job } from '../job.js'
 import type { StreamingContext } from '../streaming-context.js'
 import type { Command, Given } from './command.js'
@@ -82,8 +83,7 @@ function graphProblems({ operators, outputs }: GraphDescription): Problem[] {
 
 function contextProblems(ssc: StreamingContext): Problem[] {
   const problems: Problem[] = []
-  const engine = /^local(\[|$)/.test(ssc.conf.get('spark.master')) ? 'embedded' : 'spark'
-  for (const key of ssc.conf.withoutEffectOn(engine)) {
+  for (const key of settingsWithoutEffect(ssc.conf)) {
     problems.push({ isError: false, text: `${key} has no effect on master ${ssc.conf.get('spark.master')}.` })
   }
   const blockMs = ssc.conf.get('spark.streaming.blockInterval')

@@ -7,6 +7,7 @@
  * after the promise of the last `onStop` has settled, so two sources never run at once.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { isMainThread } from 'node:worker_threads'
 import { MillraceError, toError } from '../errors.js'
 import type { Clock } from '../time.js'
 import { BlockGenerator } from './block-generator.js'
@@ -75,7 +76,7 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
 
   /** Starts the receiver; resolves when `onStart` has returned, whatever came of it. */
   async start(): Promise<void> {
-    watchRejections()
+    watchFaults()
     this.#generator.start()
     this.#state = 'started'
     await this.#then(() => this.#startReceiver())
@@ -208,15 +209,30 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
 const current = new AsyncLocalStorage<ReceiverSupervisor<unknown>>()
 let isWatching = false
 
-/** Lets a promise of a receiver that nobody awaited reach its supervisor; all others stay what they were, fatal. */
-function watchRejections(): void {
+/**
+ * Lets what a receiver's code throws where nobody catches it reach its supervisor: a promise nobody awaited is reported, a timer
+ * or an event that threw, such as a socket's error that nobody listened to, restarts the receiver. All else stays fatal.
+ */
+function watchFaults(): void {
   if (isWatching) return
   isWatching = true
-  const onRejection = (reason: unknown): void => {
+  process.on('unhandledRejection', (reason) => {
     const supervisor = current.getStore()
     if (supervisor !== undefined)
       supervisor.reportError('A promise of the receiver was rejected and nobody awaited it', reason)
     else if (process.listenerCount('unhandledRejection') === 1) throw reason
-  }
-  process.on('unhandledRejection', onRejection)
+  })
+  process.on('uncaughtException', (error) => {
+    const supervisor = current.getStore()
+    if (supervisor !== undefined) supervisor.restart('The receiver threw an error that nobody caught', error, null)
+    else if (process.listenerCount('uncaughtException') === 1) endWith(error)
+  })
+}
+
+/** Ends this thread as it would have ended had nobody listened. */
+function endWith(error: unknown): void {
+  if (!isMainThread) throw error
+  // Thrown again it would end the process with status 7, for a fault of the listener.
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : `Uncaught ${String(error)}`}\n`)
+  process.exit(1)
 }

@@ -34,7 +34,8 @@ export interface ReceivedBytes {
 
 /**
  * A source of records, running beside the blocks it fills. Extend it, start the source in `onStart`, close it in `onStop`, and
- * hand over what comes with `store`. Both are called again after `restart`; neither may block the thread.
+ * hand over what comes with `store`. Both are called again after `restart`; neither may block the thread. What the receiver's
+ * timers and events throw, and no one catches, restarts it too; a promise that is rejected and that nobody awaited is reported.
  *
  * ```ts
  * import { Receiver, StorageLevel } from 'millrace'
@@ -90,7 +91,7 @@ export abstract class Receiver<T> {
     this.#attached('restart').restart(message, error, delayMs ?? null)
   }
 
-  /** Stops this receiver for good. */
+  /** Stops this receiver for good. Spark's driver starts such a receiver again; to begin anew here, call `restart`. */
   stop(message: string, error?: unknown): void {
     this.#attached('stop').stop(message, error)
   }

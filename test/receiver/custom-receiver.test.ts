@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { Receiver, StorageLevel, StreamingContext } from 'millrace'
 import { afterEach, expect, test } from 'vitest'
+import { files, startNode } from '../cli/cli.js'
 import { settle, testContext } from '../support/contexts.js'
 
 afterEach(async () => {
@@ -109,4 +110,36 @@ test('errors of onStart and of promises nobody awaited reach the listeners; the 
   await nextBatch()
   await nextBatch()
   expect(seen).toEqual([1, 2])
+})
+
+test('what a receiver throws where nobody catches it restarts that receiver; what the program throws there ends it', async () => {
+  const script = `import { connect } from 'node:net'
+import { Receiver, StorageLevel, StreamingContext } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)}
+class Careless extends Receiver {
+  #starts = 0
+  constructor() { super(StorageLevel.MEMORY_ONLY) }
+  onStart() {
+    this.#starts++
+    if (this.#starts === 1) connect(1, '127.0.0.1')
+    else if (this.#starts === 2) setTimeout(() => { throw new TypeError('no such field') }, 1)
+    else this.store('third time')
+  }
+  onStop() {}
+}
+const conf = { 'spark.streaming.receiverRestartDelay': '10ms', 'spark.streaming.blockInterval': '10ms' }
+const ssc = new StreamingContext({ appName: 'careless', batchInterval: '50ms', conf })
+const errors = []
+ssc.addStreamingListener({ onReceiverError: ({ lastError }) => void errors.push(lastError) })
+ssc.receiverStream(new Careless()).foreachRDD(async (rdd) => {
+  if ((await rdd.count()) === 0) return
+  console.log(errors.join('; '), await rdd.collect())
+  setTimeout(() => { throw new RangeError('mine') }, 1)
+})
+await ssc.start()
+await ssc.awaitTermination()
+`
+  const { status, stdout, stderr } = await startNode('careless.js', { cwd: files({ 'careless.js': script }) }).ended
+  expect(stdout).toBe("connect ECONNREFUSED 127.0.0.1:1; no such field [ 'third time' ]\n")
+  expect(stderr).toMatch(/^RangeError: mine\n +at /m)
+  expect(status).toBe(1)
 })
