@@ -3,8 +3,9 @@ import { assertFunction, kindOf } from './arguments.js'
 import type { Conf } from './conf.js'
 import { type DStream, streamOf, uniteStreams } from './dstream/dstream.js'
 import type { DStreamGraph } from './dstream/dstream-graph.js'
+import { GeneratedNode, ReceiverNode, type SourceMemory, sameAlways } from './dstream/input-nodes.js'
 import { NewFiles } from './dstream/new-files.js'
-import { GeneratedNode, ReceiverNode, TransformedNode } from './dstream/nodes.js'
+import { TransformedNode } from './dstream/nodes.js'
 import { MillraceError } from './errors.js'
 import { unite } from './rdd/combination.js'
 import type { Item, Pair } from './rdd/pair.js'
@@ -83,7 +84,8 @@ export abstract class StreamInputs {
 
   /**
    * The lines of the files that appear in a directory, or in the directories a pattern matches; `.gz` files too. A file belongs
-   * to the first batch at or after its modification time. Move files in when they are complete.
+   * to the first batch at or after its modification time. Move files in when they are complete. With a checkpoint each file is in
+   * one batch, also over restarts: the batch that runs again reads the same files, and those that came meanwhile follow.
    */
   textFileStream(directory: string, options: FileStreamOptions = {}): DStream<string> {
     return this.#newFiles('textFileStream', directory, options, (path) => this.sparkContext.textFile(path, 1))
@@ -104,7 +106,14 @@ export abstract class StreamInputs {
 
   /**
    * A stream of RDDs (or arrays) from an in-memory queue: one each batch, or with `oneAtATime` false all that wait. When the
-   * queue is empty the batch gets `defaultRdd`, else an empty RDD. For tests and experiments: it cannot be recovered.
+   * queue is empty the batch gets `defaultRdd`, else an empty RDD. For tests and experiments: a job with a checkpoint does not
+   * go on from it, its start then rejects with `UNSUPPORTED`.
+   *
+   * ```ts
+   * import { StreamingContext } from 'millrace'
+   * const ssc = new StreamingContext({ appName: 'queue', batchInterval: '1s' })
+   * ssc.queueStream([[1, 2], [3]]).map((n) => n * n).print() // 1 4, then 9
+   * ```
    */
   queueStream<T extends Item>(
     queue: (RDD<T> | readonly T[])[],
@@ -116,10 +125,11 @@ export abstract class StreamInputs {
     }
     const { sparkContext } = this
     const toRdd = (entry: RDD<T> | readonly T[]): RDD<T> => (isArray(entry) ? sparkContext.fromSlices([entry]) : entry)
-    return this.generatedStream('queueStream', () => {
+    const next = (): RDD<T> => {
       const taken = queue.splice(0, oneAtATime ? 1 : queue.length).map(toRdd)
       return taken.length === 0 ? (defaultRdd ?? sparkContext.emptyRDD<T>()) : unite(taken)
-    })
+    }
+    return this.generatedStream('queueStream', next, null)
   }
 
   /** The same RDD each batch: a table to join with, or input for a test. */
@@ -163,8 +173,12 @@ export abstract class StreamInputs {
   }
 
   /** A stream whose RDD of each batch `next` makes, or null for none. @internal */
-  generatedStream<T>(operation: string, next: (time: Time) => RDD<T> | null): DStream<T> {
-    return streamOf(new GeneratedNode(this.graph, operation, next))
+  generatedStream<T>(
+    operation: string,
+    next: (time: Time) => RDD<T> | null,
+    memory: SourceMemory | null = sameAlways,
+  ): DStream<T> {
+    return streamOf(new GeneratedNode(this.graph, { operation, next, memory }))
   }
 
   #newFiles<T>(
@@ -179,10 +193,11 @@ export abstract class StreamInputs {
       rememberMs: this.conf.get('spark.streaming.fileStream.minRememberDuration'),
       ignoreUpTo: newFilesOnly ? this.now() : 0,
     })
-    return this.generatedStream(operation, (time) => {
+    const next = (time: Time): RDD<T> => {
       const rdds = files.select(time).map(read)
       return rdds.length === 0 ? this.sparkContext.emptyRDD<T>() : unite(rdds)
-    })
+    }
+    return this.generatedStream(operation, next, files)
   }
 }
 

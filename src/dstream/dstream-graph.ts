@@ -21,9 +21,23 @@ export interface Job {
   run(): Promise<void>
 }
 
+/** What an input is told of the run before this one, on the same checkpoint directory. */
+export interface EarlierRun {
+  /** The batches it completed, as far as they are remembered, in order. */
+  readonly completed: readonly Time[]
+  /** The last batch it began. */
+  readonly last: Time
+  /** What the input wanted remembered, or null. */
+  readonly memory: unknown
+}
+
 /** A node where data enters: it gets every batch's blocks, in order, before anyone asks it for an RDD. */
 export interface InputNode extends StreamNode {
   readonly streamId: number
+  /** Goes on where an earlier process ended. Called before any batch. Throws `UNSUPPORTED` when its input is gone with that process. */
+  resume(run: EarlierRun): void
+  /** What a later process must know once the batch of `time` was taken, as plain data; null when that is nothing new. */
+  toRemember(time: Time): unknown
   takeBatch(time: Time, blocks: BatchBlocks): void
   /** The batch of `time` failed and is left out: it had no records. */
   leaveOut(time: Time): void

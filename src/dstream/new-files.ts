@@ -1,6 +1,8 @@
 /** Which files of a directory belong to which batch of a file stream. Spark's four conditions, one after the other. */
 import type { FileInfo } from '../rdd/outside-access.js'
 import type { Time } from '../time.js'
+import type { EarlierRun } from './dstream-graph.js'
+import type { SourceMemory } from './input-nodes.js'
 
 export interface NewFilesOptions {
   /** The files there are now. */
@@ -12,14 +14,25 @@ export interface NewFilesOptions {
   readonly ignoreUpTo: Time
 }
 
-export class NewFiles {
+/** What is remembered of a file stream: from where on it takes files, and which ones each batch of late took. */
+interface FilesMemory {
+  readonly ignoreUpTo: Time
+  readonly selected: readonly (readonly [Time, readonly string[]])[]
+}
+
+export class NewFiles implements SourceMemory {
   readonly #options: NewFilesOptions
   readonly #rememberMs: number
+  #ignoreUpTo: Time
   /** What each batch of late took. */
   readonly #selected = new Map<Time, readonly string[]>()
+  /** The last batch of an earlier run, until the first of this one has looked for what came meanwhile. */
+  #earlierLast: Time | null = null
+  #isRemembered = false
 
   constructor(options: NewFilesOptions) {
     this.#options = options
+    this.#ignoreUpTo = options.ignoreUpTo
     this.#rememberMs = Math.ceil(options.rememberMs / options.batchMs) * options.batchMs
   }
 
@@ -27,7 +40,8 @@ export class NewFiles {
   select(time: Time): readonly string[] {
     const known = this.#selected.get(time)
     if (known !== undefined) return known
-    const after = Math.max(this.#options.ignoreUpTo, time - this.#rememberMs)
+    const after = Math.max(this.#ignoreUpTo, Math.min(time, this.#earlierLast ?? time) - this.#rememberMs)
+    if (this.#earlierLast !== null && time > this.#earlierLast) this.#earlierLast = null
     const taken = new Set([...this.#selected.values()].flat())
     const paths = this.#options
       .list()
@@ -36,5 +50,19 @@ export class NewFiles {
     this.#selected.set(time, paths)
     for (const old of this.#selected.keys()) if (old <= time - this.#rememberMs) this.#selected.delete(old)
     return paths
+  }
+
+  toRemember(time: Time): FilesMemory | null {
+    if (this.#isRemembered && (this.#selected.get(time) ?? []).length === 0) return null
+    this.#isRemembered = true
+    return { ignoreUpTo: this.#ignoreUpTo, selected: [...this.#selected].filter(([, paths]) => paths.length > 0) }
+  }
+
+  resume({ memory, completed, last }: EarlierRun): void {
+    const { ignoreUpTo, selected } = (memory as FilesMemory | null) ?? { ignoreUpTo: this.#ignoreUpTo, selected: [] }
+    this.#ignoreUpTo = ignoreUpTo
+    for (const time of completed) this.#selected.set(time, [])
+    for (const [time, paths] of selected) this.#selected.set(time, paths)
+    this.#earlierLast = last
   }
 }

@@ -1,4 +1,4 @@
-/** The kinds of stream nodes without state: inputs, transformed streams, windows. */
+/** The kinds of stream nodes without state: transformed streams and windows. */
 import { kindOf } from '../arguments.js'
 import { MillraceError } from '../errors.js'
 import { unite } from '../rdd/combination.js'
@@ -6,7 +6,7 @@ import type { RDD } from '../rdd/rdd.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import { type AnyFunction, FunctionScope } from '../rdd/task-function.js'
 import { isMultipleOf, type Time } from '../time.js'
-import type { BatchBlocks, DStreamGraph, InputNode } from './dstream-graph.js'
+import type { DStreamGraph } from './dstream-graph.js'
 import { StreamNode } from './stream-node.js'
 
 /** Builds the RDD of one time from the parents' RDDs of that time. Must give functions to RDDs in the same order every time. */
@@ -161,80 +161,4 @@ export function rddsBetween(node: StreamNode, from: Time, to: Time): RDD<unknown
 
 export function uniteOrEmpty(graph: DStreamGraph, rdds: readonly RDD<unknown>[]): RDD<unknown> {
   return rdds.length === 0 ? graph.context.emptyRDD() : unite(rdds)
-}
-
-/** A stream of what one receiver stored. */
-export class ReceiverNode extends StreamNode implements InputNode {
-  readonly streamId: number
-  readonly dependencies: readonly StreamNode[] = []
-
-  constructor(graph: DStreamGraph, operation: string) {
-    super(graph, operation)
-    this.streamId = graph.inputs.push(this) - 1
-  }
-
-  get slideMs(): number {
-    return this.graph.batchMs
-  }
-
-  takeBatch(time: Time, blocks: BatchBlocks): void {
-    const partitions = blocks.get(this.streamId) ?? []
-    this.keep(
-      time,
-      this.graph.context.rdd({
-        type: 'blocks',
-        id: this.graph.context.nextRddId(),
-        partitions: partitions.length,
-        partitioner: null,
-        storageLevel: null,
-        streamId: this.streamId,
-        blocks: partitions,
-      }),
-    )
-  }
-
-  leaveOut(time: Time): void {
-    this.discard(time)
-    this.keep(time, this.graph.context.emptyRDD())
-  }
-
-  /** Only times no batch was given for come here: they have no data. */
-  protected compute(): RDD<unknown> {
-    return this.graph.context.emptyRDD()
-  }
-}
-
-/** A stream whose RDD of each batch the driver makes: queues, files, constants. */
-export class GeneratedNode extends StreamNode implements InputNode {
-  readonly streamId: number
-  readonly dependencies: readonly StreamNode[] = []
-  readonly #leftOut = new Set<Time>()
-  readonly #next: (time: Time) => RDD<unknown> | null
-
-  /** `next` gives the RDD of each batch, or null for none; it is called once for every batch, in order. */
-  constructor(graph: DStreamGraph, operation: string, next: (time: Time) => RDD<unknown> | null) {
-    super(graph, operation)
-    this.streamId = graph.inputs.push(this) - 1
-    this.#next = next
-  }
-
-  get slideMs(): number {
-    return this.graph.batchMs
-  }
-
-  takeBatch(time: Time): void {
-    // A batch that is recovered twice must not take twice what a function gives once.
-    if (this.generated.has(time) || this.#leftOut.has(time)) return
-    const rdd = this.#next(time)
-    if (rdd !== null) this.keep(time, rdd)
-  }
-
-  leaveOut(time: Time): void {
-    this.discard(time)
-    this.#leftOut.add(time)
-  }
-
-  protected compute(): null {
-    return null
-  }
 }

@@ -87,6 +87,25 @@ export class Checkpoint {
     this.#states.restore(graph)
   }
 
+  /** Tells the inputs of the graph of the run before this one, if there was one. Throws `UNSUPPORTED` for an input that cannot go on. */
+  resumeInputs(graph: DStreamGraph): void {
+    const { lastAllocated: last, batches } = this.journal.state
+    if (last === null) return
+    const completed = [...batches].flatMap(([time, { status }]) => (status === 'completed' ? [time] : []))
+    for (const input of graph.inputs) {
+      const memory = this.journal.state.latestOf<'inputTaken'>(`input ${input.id}`)?.memory ?? null
+      input.resume({ completed, last, memory })
+    }
+  }
+
+  /** Notes what inputs other than receivers took for the batch of `time`, before anything is done with it. */
+  async inputsTaken(time: Time, graph: DStreamGraph): Promise<void> {
+    for (const input of graph.inputs) {
+      const memory = input.toRemember(time)
+      if (memory !== null) await this.journal.record({ type: 'inputTaken', operator: input.id, time, memory })
+    }
+  }
+
   /** Every output of the batch of `time` is done. State that is due is saved in the background. */
   async completed(time: Time, graph: DStreamGraph): Promise<void> {
     await this.journal.record({ type: 'batchCompleted', time })

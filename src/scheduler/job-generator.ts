@@ -108,6 +108,7 @@ export class JobGenerator {
     const { state } = checkpoint.journal
     const [earliest] = state.batches.keys()
     graph.earliestTime = earliest ?? (state.lastAllocated ?? graph.zeroTime) + graph.batchMs
+    checkpoint.resumeInputs(graph)
     checkpoint.restoreState(graph)
     // Times between two batches at which no process ran were left out then, and are now.
     let before: Time | null = null
@@ -135,7 +136,9 @@ export class JobGenerator {
     this.#pending.add(time)
     try {
       const blocks = await receivers.allocate(time)
-      submit({ time, jobs: graph.generateJobs(time, blocks), inputs: inputInfos(graph, blocks) })
+      const jobs = graph.generateJobs(time, blocks)
+      await this.#checkpoint?.inputsTaken(time, graph)
+      submit({ time, jobs, inputs: inputInfos(graph, blocks) })
     } catch (error) {
       onError(time, error)
     }

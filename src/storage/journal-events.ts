@@ -37,6 +37,8 @@ export type JournalEvent =
   | { readonly type: 'batchesForgotten'; readonly time: Time; readonly lastAllocated: Time }
   /** The source of a stream is known to have its acknowledgements for all blocks up to number `through`. */
   | { readonly type: 'acknowledged'; readonly streamId: number; readonly through: number }
+  /** What an input other than a receiver must know to go on, as of the batch of `time`. */
+  | { readonly type: 'inputTaken'; readonly operator: string; readonly time: Time; readonly memory: unknown }
   /** The state of an operator after the batch of `time` is saved; also written when its layers were merged. */
   | {
       readonly type: 'stateSaved'

@@ -80,6 +80,9 @@ export class JournalState {
       case 'started':
         this.latest.set('started', { event, segment })
         return
+      case 'inputTaken':
+        this.latest.set(`input ${event.operator}`, { event, segment })
+        return
       case 'stateSaved':
         this.latest.set(`state ${event.operator}`, { event, segment })
         return

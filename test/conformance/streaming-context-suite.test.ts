@@ -13,7 +13,7 @@ const suite = (name: string): string => `streamingcontextsuite/${name}`
 
 function context(conf: Record<string, unknown> = {}, clock = new ManualClock()): StreamingContext {
   const ssc = new StreamingContext({ appName: 'suite', batchInterval: 500, conf }, { clock })
-  ssc.queueStream<number>([]).foreachRDD(() => {})
+  ssc.constantStream(ssc.sparkContext.parallelize([1])).foreachRDD(() => {})
   return ssc
 }
 

@@ -7,6 +7,7 @@ type Batches = readonly (readonly unknown[] | null)[]
 export interface Vector {
   readonly id: string
   readonly kind: string
+  readonly op: string
   readonly params: {
     readonly batchMs: number
     readonly partitions?: number
