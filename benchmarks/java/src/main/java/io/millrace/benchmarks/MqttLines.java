@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.spark.SparkConf;
-import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.SparkContext;
 import org.apache.spark.streaming.Duration;
 import org.apache.spark.streaming.Time;
 import org.apache.spark.streaming.api.java.JavaDStream;
@@ -15,7 +15,8 @@ import scala.Tuple2;
 
 /**
  * The pipeline of `spark-mqtt.mjs` in Java: counts the words of lines, and tells for each thousand of line numbers how many came and
- * when they had been published. A line is `number time word word …`. Prints one line of JSON a batch; ends when its standard input does.
+ * when they had been published; with `count` it does nothing with them. A line is `number time word word …`. Prints the application's id
+ * and the address of Spark's pages, then one line of JSON a batch; ends when its standard input does.
  */
 public final class MqttLines {
   private MqttLines() {}
@@ -30,7 +31,16 @@ public final class MqttLines {
         ? new PostMqttStringReceiver(brokerUrl, topic)
         : new CarefulMqttReceiver(brokerUrl, topic, "careful-" + ProcessHandle.current().pid(), 200);
     JavaDStream<String> lines = streaming.receiverStream(receiver);
+    if (arguments[4].equals("count")) lines.foreachRDD(rdd -> {});
+    else process(lines);
+    streaming.start();
+    SparkContext spark = streaming.sparkContext().sc();
+    System.out.println(spark.applicationId() + " " + (spark.uiWebUrl().isDefined() ? spark.uiWebUrl().get() : "-"));
+    while (System.in.read() != -1) continue;
+    System.exit(0);
+  }
 
+  private static void process(JavaDStream<String> lines) {
     AtomicLong words = new AtomicLong();
     lines
         .flatMap(line -> Arrays.asList(line.split(" ")).subList(2, 10).iterator())
@@ -44,10 +54,6 @@ public final class MqttLines {
         })
         .reduceByKey((a, b) -> new long[] {a[0] + b[0], a[1] + b[1]})
         .foreachRDD((rdd, time) -> print(rdd.collect(), time, words.get()));
-    streaming.start();
-    System.out.println("{\"started\":true}");
-    while (System.in.read() != -1) continue;
-    System.exit(0);
   }
 
   private static void print(List<Tuple2<Long, long[]>> thousands, Time time, long words) {
