@@ -22,7 +22,6 @@ export {
   MqttDecodingReceiver,
   MqttJsonReceiver,
 } from './mqtt/mqtt-decoding-receiver.js'
-export type { MqttReceiverStatus } from './mqtt/mqtt-ingest.js'
 export { MqttMessageReceiver } from './mqtt/mqtt-message-receiver.js'
 export type {
   MqttConnectionOptions,
@@ -32,6 +31,7 @@ export type {
 } from './mqtt/mqtt-options.js'
 export type { MqttMessageProperties } from './mqtt/mqtt-properties.js'
 export { MqttReceiver } from './mqtt/mqtt-receiver.js'
+export type { HoldReason, MqttReceiverStatus } from './mqtt/mqtt-receiver-status.js'
 export { type MqttSinkOptions, mqttSink } from './mqtt/mqtt-sink.js'
 export {
   MqttSparkplugReceiver,

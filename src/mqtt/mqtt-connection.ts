@@ -1,10 +1,20 @@
 /** One connection to a broker after another: MQTT.js does CONNECT, TLS handshake, subscription and DISCONNECT; this keeps it connected. */
-import type { Duplex } from 'node:stream'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { MillraceError } from '../errors.js'
 import type { BrokerAddress } from './broker-url.js'
-import type { MqttTlsOptions, ResolvedConnection } from './mqtt-options.js'
+import {
+  disconnected,
+  disconnectPacket,
+  protocolBroken,
+  refused,
+  subscribeRefused,
+  takenOver,
+  unreachable,
+} from './connection-errors.js'
+import { loadMqttJs, type MqttJs, noTimer } from './mqtt-js.js'
+import type { ResolvedConnection } from './mqtt-options.js'
 import { Reason, reasonText } from './reason-codes.js'
+import { TakeoverWatch } from './takeover-watch.js'
 import { type FrameReader, TapStream } from './tap-stream.js'
 
 /** What the broker said when it accepted a connection. */
@@ -36,10 +46,19 @@ export interface ConnectionUser {
   ready(limits: BrokerLimits): void
   /** The connection accepted before is gone. */
   lost(): void
-  /** An attempt or a connection failed; it is tried again after `retryInMs`. */
-  failed(error: MillraceError, attempt: number, retryInMs: number): void
+  /** An attempt or a connection failed; there will be another. */
+  failed(error: MillraceError, failure: Failure): void
   /** Nothing more will be tried. */
   fatal(error: MillraceError): void
+}
+
+/** An attempt to connect that failed, or a connection that ended. */
+export interface Failure {
+  /** Attempts and short connections since the last one that lasted. */
+  readonly attempt: number
+  /** How long the connection had been accepted, or null if it never was. */
+  readonly acceptedMs: number | null
+  readonly retryInMs: number
 }
 
 /** What the broker said it takes; its defaults where it said nothing. */
@@ -62,8 +81,8 @@ export interface ConnectLimits {
   readonly topicAliasMaximum: number
 }
 
-const TAKEOVER_MS = 5000
-const TAKEOVERS = 3
+/** A connection that lasted this long begins the pauses anew. */
+const LASTING_MS = 5000
 const FIRST_DELAY_MS = 200
 
 interface Ended {
@@ -130,13 +149,13 @@ export class MqttConnection {
   }
 
   async #run(): Promise<void> {
-    const { createClient, openWebSocket } = await loadMqtt(this.#options, this.#clientId)
+    const mqttJs = await loadMqttJs(this.#options, this.#clientId)
     let failures = 0
-    let takeovers = 0
+    const takeovers = new TakeoverWatch()
     let address = 0
     while (!this.#isStopping) {
       const version = this.#versions[address]!
-      const ended = await this.#connect(address, version, createClient, openWebSocket)
+      const ended = await this.#connect(address, version, mqttJs)
       if (this.#isStopping) return
       if (ended.isFatal) return this.#user.fatal(ended.error)
       const refusal = ended.error.details.reasonCode
@@ -146,29 +165,20 @@ export class MqttConnection {
         this.#versions[address] = 4
         continue
       }
-      takeovers =
-        ended.acceptedMs !== null && ended.acceptedMs < TAKEOVER_MS && ended.isEndedByBroker ? takeovers + 1 : 0
-      if (takeovers >= TAKEOVERS)
-        return this.#user.fatal(
-          this.#takenOver(`closed the connection ${TAKEOVERS} times within ${TAKEOVER_MS / 1000} s of accepting it`),
-        )
-      failures = ended.acceptedMs !== null && ended.acceptedMs >= TAKEOVER_MS ? 1 : failures + 1
+      const fight = takeovers.ended(ended.acceptedMs, ended.isEndedByBroker)
+      if (fight !== null) return this.#user.fatal(takenOver(fight, this.#clientId))
+      failures = ended.acceptedMs !== null && ended.acceptedMs >= LASTING_MS ? 1 : failures + 1
       address = (address + 1) % this.#versions.length
       // A whole round of addresses is tried before the pause grows.
       const round = Math.floor((failures - 1) / this.#versions.length)
       const ceiling = Math.min(this.#options.reconnectMaxDelayMs, FIRST_DELAY_MS * 2 ** Math.min(round, 20))
       const delayMs = Math.round(ceiling * (0.5 + Math.random() / 2))
-      this.#user.failed(ended.error, failures, delayMs)
+      this.#user.failed(ended.error, { attempt: failures, acceptedMs: ended.acceptedMs, retryInMs: delayMs })
       await this.#pause(delayMs)
     }
   }
 
-  #connect(
-    index: number,
-    version: 4 | 5,
-    createClient: (stream: TapStream, options: IClientOptions) => MqttClient,
-    openWebSocket: (address: BrokerAddress, tls: MqttTlsOptions) => Duplex,
-  ): Promise<Ended> {
+  #connect(index: number, version: 4 | 5, mqttJs: MqttJs): Promise<Ended> {
     const address = this.#options.addresses[index]!
     return new Promise((resolve) => {
       let failure: MillraceError | null = null
@@ -193,7 +203,7 @@ export class MqttConnection {
       const stream = new TapStream({
         address,
         tls: this.#options.tls,
-        openWebSocket,
+        openWebSocket: mqttJs.openWebSocket,
         reader,
         farewell: (error) => disconnectPacket(version, error),
       })
@@ -201,7 +211,7 @@ export class MqttConnection {
       stream.on('error', (error) => {
         failure ??= MillraceError.is(error) ? error : unreachable(address, error)
       })
-      const client = createClient(stream, this.#clientOptions(version))
+      const client = mqttJs.createClient(stream, this.#clientOptions(version))
       this.#client = client
       const keepalive = this.#keepAlive(client, stream, fail)
       client.on('connect', ({ properties }) => {
@@ -213,15 +223,10 @@ export class MqttConnection {
       })
       client.on('disconnect', (packet) => {
         const code = packet.reasonCode ?? 0
-        const said = packet.properties?.reasonString
         failure ??=
           code === Reason.SESSION_TAKEN_OVER
-            ? this.#takenOver(`said: ${reasonText(code, 5)}`)
-            : new MillraceError(
-                'MQTT_REFUSED',
-                `The broker ${address.text} ended the connection: ${reasonText(code, 5)}${said === undefined ? '' : `, ${said}`}.`,
-                { details: { reasonCode: code, broker: address.text } },
-              )
+            ? takenOver(`said: ${reasonText(code, 5)}`, this.#clientId)
+            : disconnected(code, packet.properties?.reasonString, address)
       })
       client.on('error', (error) => {
         const { code } = error as { code?: unknown }
@@ -269,13 +274,7 @@ export class MqttConnection {
             cause: error,
           }),
         )
-      fail(
-        new MillraceError(
-          'MQTT_SUBSCRIBE_REFUSED',
-          `The broker refused to subscribe ${refused.join('; ')}. Check the broker's access rules and which kinds of subscription it offers.`,
-          { details: { filters: refused } },
-        ),
-      )
+      fail(subscribeRefused(refused))
     })
   }
 
@@ -349,25 +348,7 @@ export class MqttConnection {
   #refused(code: number, version: 4 | 5, address: BrokerAddress): MillraceError {
     // MQTT.js reports its own findings about the broker's packets with the same kind of error.
     const isConnack = code < 0x80 || this.#client?.connected !== true
-    if (!isConnack)
-      return new MillraceError(
-        'MQTT_PROTOCOL_ERROR',
-        `The broker ${address.text} broke the protocol: ${reasonText(code, 5)}.`,
-        { details: { reasonCode: code } },
-      )
-    return new MillraceError(
-      'MQTT_REFUSED',
-      `The broker ${address.text} refused the connection: ${reasonText(code, code < 0x80 ? 4 : version)}.${code === 4 || code === 5 || code === 0x86 || code === 0x87 ? ' Check username, password and the rights of the client id.' : ''}`,
-      { details: { reasonCode: code, broker: address.text, clientId: this.#clientId } },
-    )
-  }
-
-  #takenOver(what: string): MillraceError {
-    return new MillraceError(
-      'MQTT_SESSION_TAKEN_OVER',
-      `The broker ${what}: another client uses the client id ${JSON.stringify(this.#clientId)}. The receiver stops, since two clients with one id would only push each other out. Give each receiver a clientId of its own.`,
-      { details: { clientId: this.#clientId } },
-    )
+    return isConnack ? refused(code, version, address, this.#clientId) : protocolBroken(code, address)
   }
 
   #pause(ms: number): Promise<void> {
@@ -382,51 +363,10 @@ export class MqttConnection {
   }
 }
 
-/** Keeps MQTT.js from pinging: it would take only its own pings for signs of life, and they may wait behind messages we hold. */
-const noTimer = { set: () => 1, clear: () => {} }
-
-/** MQTT.js is loaded when a connection is first made, not by every worker that only decodes messages. */
-async function loadMqtt(options: ResolvedConnection, clientId: string) {
-  const { MqttClient } = await import('mqtt')
-  const needsWebSocket = options.addresses.some((one) => one.transport === 'ws' || one.transport === 'wss')
-  const webSocket = needsWebSocket ? await import('mqtt/lib/connect/ws') : null
-  return {
-    createClient: (stream: TapStream, clientOptions: IClientOptions): MqttClient =>
-      new MqttClient(() => stream as never, clientOptions),
-    openWebSocket: (address: BrokerAddress, tls: MqttTlsOptions): Duplex =>
-      webSocket!.streamBuilder(
-        undefined as never,
-        {
-          protocol: address.transport as 'ws' | 'wss',
-          hostname: address.host,
-          port: address.port,
-          path: address.path,
-          clientId,
-          wsOptions: { ...tls, headers: { ...options.wsHeaders } },
-        } as IClientOptions,
-      ) as unknown as Duplex,
-  }
-}
-
 /** The session-present flag of a CONNACK that accepts; null for any other packet. */
 function acceptedSession(packet: Buffer): boolean | null {
   if (packet[0] !== 0x20) return null
   let at = 1
   while (packet[at]! >= 0x80) at += 1
   return packet[at + 2] === 0 ? (packet[at + 1]! & 1) !== 0 : null
-}
-
-/** MQTT 5 tells the broker why it is left; 3.1.1 cannot. */
-function disconnectPacket(version: 4 | 5, error: unknown): Uint8Array | null {
-  const code = MillraceError.is(error) ? error.details.reasonCode : null
-  return version === 5 && typeof code === 'number' ? Buffer.from([0xe0, 2, code, 0]) : null
-}
-
-function unreachable(address: BrokerAddress, cause: Error): MillraceError {
-  const { code } = cause as { code?: unknown }
-  const why = cause.message === '' && typeof code === 'string' ? code : cause.message
-  return new MillraceError('MQTT_UNREACHABLE', `The broker ${address.text} cannot be reached: ${why}.`, {
-    cause,
-    details: { broker: address.text },
-  })
 }

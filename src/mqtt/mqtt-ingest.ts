@@ -1,7 +1,9 @@
 /** The receiving side of an MqttReceiver: from the socket into stored blocks, and acknowledgements back, as far as storage, memory and rate allow. */
 import { MillraceError } from '../errors.js'
 import { keepFreedMemory } from '../storage/freed-memory.js'
+import { Acknowledgements, type PendingBlock } from './acknowledgements.js'
 import { InFlightWindow } from './in-flight-window.js'
+import { notRead, sessionLost, windowLimited } from './ingest-errors.js'
 import {
   BLOCK_HEADER_LENGTH,
   type BlockHeader,
@@ -12,13 +14,16 @@ import {
 import {
   type Accepted,
   type ConnectionUser,
+  type Failure,
   MqttConnection,
   type SessionRequest,
   type Subscription,
 } from './mqtt-connection.js'
 import type { ResolvedReceiver } from './mqtt-options.js'
+import { holdReasons, type MqttReceiverStatus } from './mqtt-receiver-status.js'
 import { PublishTap, type TakenMessages } from './publish-tap.js'
 import { RateLimiter } from './rate-limiter.js'
+import { BEHIND_MS, ReadGate } from './read-gate.js'
 import type { RedeliveryFilter } from './redelivery-filter.js'
 import { type FrameReader, Hold, type TapStream } from './tap-stream.js'
 
@@ -33,69 +38,20 @@ export interface IngestSink {
   stop(message: string, error: unknown): void
 }
 
-/** How an MQTT receiver is doing: counts since it started. */
-export interface MqttReceiverStatus {
-  readonly isConnected: boolean
-  /** The broker's address without user and password; null while not connected. */
-  readonly broker: string | null
-  readonly protocolVersion: 4 | 5 | null
-  readonly connections: number
-  /** Connections on which the broker had no session of ours although we had one: it may have dropped messages. */
-  readonly sessionsLost: number
-  readonly messages: number
-  readonly bytes: number
-  /** Messages received and not yet acknowledged to the broker. */
-  readonly unacknowledged: number
-  /** Bytes received and not yet stored; at `maxBufferedBytes` the socket is not read. */
-  readonly bufferedBytes: number
-  /** True while the socket is not read because memory, acknowledgements or the rate limit say so. */
-  readonly isHeld: boolean
-  /** Messages the broker marked as sent before. */
-  readonly redelivered: number
-  /** Messages left out because they had been taken before: sent again by the broker, and known by packet id and content. */
-  readonly repeated: number
-  /** Messages marked as sent before that nothing here matches; only a broker that went back to an old state repeats any of these. */
-  readonly unmatched: number
-  /** The broker's in-flight window where it is seen to be the limit, or null. */
-  readonly windowLimit: number | null
-  readonly windowLimitedMs: number
-}
-
-/** A block on its way to storage, and the acknowledgements that wait for it. */
-interface PendingBlock {
-  readonly connection: number
-  readonly acks: Buffer
-  readonly size: number
-  /** Its number in the redelivery filter. */
-  readonly sequence: number
-  isStored: boolean
-}
-
-/** Above this brokers without a window of their own begin to use packet ids twice. */
-const MAX_UNACKNOWLEDGED = 60_000
-const SMALL_READ_BYTES = 32 * 1024
-const COALESCED_BYTES = 64 * 1024
-const RATE_TICK_MS = 10
-const MEASURE_MS = 50
 const PINGRESP = 0xd0
 const STOP_MS = 5000
 const ACK_BACKLOG_BYTES = 1024 * 1024
-
 /** Receives for one MqttReceiver between `start` and `stop`. */
 export class MqttIngest implements ConnectionUser {
   readonly #options: ResolvedReceiver
   readonly #sink: IngestSink
   readonly #connection: MqttConnection
   readonly #filter: RedeliveryFilter
-  /** The ping behind the acknowledgements that are being confirmed, and how far these go; null when none is on its way. */
-  #barrier: { readonly ping: number; readonly through: number } | null = null
-  /** Acknowledgements written and not behind a ping yet. */
-  #acknowledged = -1
-  #pongs = 0
+  readonly #acknowledgements: Acknowledgements
   readonly #openIds = new Uint8Array(65_536)
-  readonly #pending: PendingBlock[] = []
   readonly #window = new InFlightWindow()
   readonly #rate = new RateLimiter(performance.now())
+  readonly #gate: ReadGate
   #tap: PublishTap | null = null
   #stream: TapStream | null = null
   #accepted: Accepted | null = null
@@ -103,19 +59,12 @@ export class MqttIngest implements ConnectionUser {
   #session = EARLIER_SESSION
   #isSubscribed = false
   #hasReportedOutage = false
-  #bufferedBytes = 0
   #unacknowledged = 0
   #isFlushScheduled = false
   #hasFailed = false
   #isStopping = false
   #drained: (() => void) | null = null
-  #rateTimer: NodeJS.Timeout | null = null
-  #coalesceTimer: NodeJS.Timeout | null = null
-  #measuredFrom = 0
-  #measuredMessages = 0
-  #measuredBytes = 0
-  #messagesPerMs = 0
-  #bytesPerMs = 0
+  #heldMs = 0
   #connections = 0
   #sessionsLost = 0
   #messages = 0
@@ -128,6 +77,8 @@ export class MqttIngest implements ConnectionUser {
     this.#options = options
     this.#sink = sink
     this.#filter = filter
+    this.#acknowledgements = new Acknowledgements(filter, () => sink.confirmed(filter.tailBlocks))
+    this.#gate = new ReadGate(options, () => this.#reportBehind())
     const { receiveMaximum, maximumPacketSize, topicAliasMaximum } = options
     this.#connection = new MqttConnection(
       options,
@@ -146,7 +97,7 @@ export class MqttIngest implements ConnectionUser {
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#stream?.hold(Hold.STOPPING)
-    if (this.#pending.length > 0 && !this.#hasFailed) {
+    if (!this.#acknowledgements.isEmpty && !this.#hasFailed) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, STOP_MS)
         this.#drained = () => {
@@ -155,13 +106,13 @@ export class MqttIngest implements ConnectionUser {
         }
       })
     }
-    if (this.#rateTimer !== null) clearInterval(this.#rateTimer)
-    if (this.#coalesceTimer !== null) clearTimeout(this.#coalesceTimer)
+    this.#gate.connect(null)
     await this.#connection.stop(this.#options.durable ? null : 0)
   }
 
   get status(): MqttReceiverStatus {
     const tap = this.#tap
+    const heldBy = holdReasons(this.#stream?.holds ?? 0)
     return {
       isConnected: this.#accepted !== null,
       broker: this.#accepted?.address.text ?? null,
@@ -171,8 +122,12 @@ export class MqttIngest implements ConnectionUser {
       messages: this.#messages,
       bytes: this.#bytes,
       unacknowledged: this.#unacknowledged,
-      bufferedBytes: this.#bufferedBytes,
-      isHeld: ((this.#stream?.holds ?? 0) & ~Hold.COALESCE) !== 0,
+      receiveMaximum: this.#options.receiveMaximum,
+      bufferedBytes: this.#acknowledgements.bufferedBytes,
+      maxBufferedBytes: this.#options.maxBufferedBytes,
+      isHeld: heldBy.length > 0,
+      heldBy,
+      heldMs: Math.round(this.#heldMs + (this.#stream?.heldMs ?? 0)),
       redelivered: this.#redelivered + (tap?.redelivered ?? 0),
       repeated: this.#repeated + (tap?.repeated ?? 0) + this.#filter.metrics.recognised,
       unmatched: this.#filter.metrics.unmatched,
@@ -192,11 +147,10 @@ export class MqttIngest implements ConnectionUser {
       openIds: this.#openIds,
       onControl: (packet) => {
         push(packet)
-        if (packet[0] === PINGRESP) this.#pong()
+        if (packet[0] === PINGRESP) this.#acknowledgements.pong(this.#stream)
       },
     })
     this.#tap = tap
-    this.#pongs = 0
     const reader = {
       hasKeptBuffer: false,
       read: (bytes: Buffer, start: number, end: number): number => {
@@ -224,8 +178,8 @@ export class MqttIngest implements ConnectionUser {
     this.#stream = stream
     this.#unacknowledged = 0
     this.#window.reset()
-    this.#barrier = null
-    this.#acknowledged = -1
+    this.#gate.connect(stream)
+    this.#acknowledgements.connected()
     this.#filter.connected(accepted.isSessionPresent)
     this.#sink.confirmed(this.#filter.tailBlocks)
     if (!accepted.isSessionPresent) {
@@ -234,14 +188,7 @@ export class MqttIngest implements ConnectionUser {
       this.#openIds.fill(0)
       if (hadSession && (this.#options.durable || accepted.version === 5)) {
         this.#sessionsLost += 1
-        this.#sink.reportError(
-          'The broker has lost the session',
-          new MillraceError(
-            'MQTT_SESSION_LOST',
-            `The broker ${accepted.address.text} no longer has the session: messages published while the receiver was away, or not yet acknowledged, may be lost. Brokers keep sessions over a restart only with persistence on (Mosquitto: persistence true), and no longer than sessionExpiryInterval.`,
-            { details: { broker: accepted.address.text } },
-          ),
-        )
+        this.#sink.reportError('The broker has lost the session', sessionLost(accepted.address.text))
       }
     }
     this.#header = {
@@ -251,7 +198,7 @@ export class MqttIngest implements ConnectionUser {
       session: this.#session,
     }
     if (this.#isStopping) stream.hold(Hold.STOPPING)
-    if (this.#bufferedBytes >= this.#options.maxBufferedBytes) stream.hold(Hold.MEMORY)
+    this.#updateGate()
   }
 
   subscriptions(accepted: Accepted): readonly Subscription[] {
@@ -268,24 +215,22 @@ export class MqttIngest implements ConnectionUser {
 
   lost(): void {
     this.#accepted = null
+    this.#heldMs += this.#stream?.heldMs ?? 0
     this.#stream = null
     this.#redelivered += this.#tap?.redelivered ?? 0
     this.#repeated += this.#tap?.repeated ?? 0
     this.#tap = null
     this.#unacknowledged = 0
-    if (this.#rateTimer !== null) clearInterval(this.#rateTimer)
-    this.#rateTimer = null
-    if (this.#coalesceTimer !== null) clearTimeout(this.#coalesceTimer)
-    this.#coalesceTimer = null
+    this.#gate.connect(null)
   }
 
-  failed(error: MillraceError, attempt: number, retryInMs: number): void {
-    const what = this.#hasReportedOutage ? 'Still not connected to the MQTT broker' : 'No connection to the MQTT broker'
-    this.#hasReportedOutage = true
-    this.#sink.reportError(
-      `${what}: attempt ${attempt} failed, the next one is in ${(retryInMs / 1000).toFixed(1)} s`,
-      error,
-    )
+  failed(error: MillraceError, { attempt, acceptedMs, retryInMs }: Failure): void {
+    const what =
+      acceptedMs !== null
+        ? `The connection to the MQTT broker was lost after ${(acceptedMs / 1000).toFixed(1)} s`
+        : `${this.#hasReportedOutage ? 'Still not connected' : 'Not connected'} to the MQTT broker: attempt ${attempt} failed`
+    this.#hasReportedOutage = acceptedMs === null
+    this.#sink.reportError(`${what}, the next one is in ${(retryInMs / 1000).toFixed(1)} s`, error)
   }
 
   fatal(error: MillraceError): void {
@@ -310,8 +255,8 @@ export class MqttIngest implements ConnectionUser {
       }
       const replies = tap.takeReplies()
       if (replies !== null) this.#released(replies)
-      if (tap.isLimited) this.#holdForRate()
-      this.#coalesce(end - start, messages, now)
+      if (tap.isLimited) this.#gate.holdForRate()
+      this.#gate.coalesce(end - start, messages, now, this.#window.limit !== null)
       if (taken !== null) this.#window.read(performance.now())
     }
     return stopped
@@ -333,16 +278,11 @@ export class MqttIngest implements ConnectionUser {
       sequence: this.#filter.stored(bytes, BLOCK_HEADER_LENGTH, header.version, taken.acks.length > 0, taken.openIds),
       isStored: messages === 0,
     }
-    this.#pending.push(block)
-    this.#bufferedBytes += block.size
+    this.#acknowledgements.add(block)
     this.#unacknowledged += block.acks.length / 4
     this.#messages += messages
     this.#bytes += block.size
-    const stream = this.#stream
-    if (stream !== null) {
-      if (this.#bufferedBytes >= this.#options.maxBufferedBytes) stream.hold(Hold.MEMORY)
-      if (this.#unacknowledged >= MAX_UNACKNOWLEDGED) stream.hold(Hold.UNACKNOWLEDGED)
-    }
+    this.#updateGate()
     if (block.isStored) {
       this.#scheduleFlush()
       return
@@ -370,35 +310,22 @@ export class MqttIngest implements ConnectionUser {
   #flush(): void {
     this.#isFlushScheduled = false
     if (this.#hasFailed) return
-    const connection = this.#accepted?.connection
-    const acks: Buffer[] = []
-    let count = 0
-    let blocks = 0
-    for (const block of this.#pending) {
-      if (!block.isStored) break
-      blocks += 1
-      this.#bufferedBytes -= block.size
-      if (block.connection !== connection) continue
-      this.#acknowledged = block.sequence
-      if (block.acks.length === 0) continue
-      acks.push(block.acks)
-      count += block.acks.length / 4
-    }
-    this.#pending.splice(0, blocks)
+    const { packets, count } = this.#acknowledgements.takeStored(this.#accepted?.connection)
     const stream = this.#stream
-    if (stream !== null) {
-      if (count > 0) this.#acknowledge(stream, acks, count)
-      if (this.#bufferedBytes < this.#options.maxBufferedBytes / 2) stream.release(Hold.MEMORY)
-      if (this.#unacknowledged < MAX_UNACKNOWLEDGED / 2) stream.release(Hold.UNACKNOWLEDGED)
-    }
-    if (this.#pending.length === 0) this.#drained?.()
+    if (stream !== null && count > 0) this.#acknowledge(stream, packets, count)
+    this.#updateGate()
+    if (this.#acknowledgements.isEmpty) this.#drained?.()
   }
 
-  #acknowledge(stream: TapStream, acks: readonly Buffer[], count: number): void {
+  #acknowledge(stream: TapStream, packets: readonly Buffer[], count: number): void {
     const window = this.#window.acknowledging(this.#unacknowledged, performance.now())
     this.#unacknowledged -= count
-    this.#write(stream, acks)
-    if (window !== null) this.#reportWindow(window)
+    this.#acknowledgements.write(stream, packets)
+    if (window !== null)
+      this.#sink.reportError(
+        'The in-flight window is the limit',
+        windowLimited(window, this.#accepted!.version, this.#options.receiveMaximum),
+      )
     if (this.#window.limit !== null) stream.release(Hold.COALESCE)
     if (stream.backlog > ACK_BACKLOG_BYTES) {
       stream.hold(Hold.BACKLOG)
@@ -409,41 +336,7 @@ export class MqttIngest implements ConnectionUser {
   /** Answers PUBRELs: PUBCOMP for each. */
   #released(replies: Buffer): void {
     for (let at = 0; at < replies.length; at += 4) this.#filter.released(replies.readUInt16BE(at + 2))
-    if (this.#stream !== null) this.#write(this.#stream, [replies])
-  }
-
-  /** Writes acknowledgements, and a ping behind them unless one is on its way or nothing is complete that was not before. */
-  #write(stream: TapStream, acks: readonly Buffer[]): void {
-    const through = this.#filter.completed(this.#acknowledged)
-    if (this.#barrier === null && through >= 0) this.#barrier = { ping: stream.writeWithPing(acks), through }
-    else if (acks.length > 0) stream.writePackets(acks.length === 1 ? acks[0]! : Buffer.concat(acks))
-  }
-
-  /** A broker answers in the order it is asked: the PINGRESP to the barrier says that the acknowledgements before it have arrived. */
-  #pong(): void {
-    const barrier = this.#barrier
-    if (++this.#pongs < (barrier?.ping ?? Number.POSITIVE_INFINITY) || barrier === null) return
-    this.#filter.confirmed(barrier.through)
-    this.#sink.confirmed(this.#filter.tailBlocks)
-    this.#barrier = null
-    if (this.#stream !== null) this.#write(this.#stream, [])
-  }
-
-  #reportWindow(window: number): void {
-    const isOurs = this.#accepted?.version === 5 && window >= this.#options.receiveMaximum
-    const advice = isOurs
-      ? `Raise the option receiveMaximum (${this.#options.receiveMaximum}) or maxBufferedBytes.`
-      : `Raise the broker's limit (Mosquitto: max_inflight_messages, EMQX: mqtt.max_inflight, HiveMQ: the client's receive maximum, VerneMQ: max_inflight_messages)${this.#accepted?.version === 4 ? ', or connect with MQTT 5, where the receiver may ask for more' : ''}.`
-    this.#sink.reportError(
-      'The in-flight window is the limit',
-      new MillraceError(
-        'MQTT_WINDOW_LIMITED',
-        `The broker sends ${window} messages and then waits for acknowledgements, which wait for storage. ${advice}`,
-        {
-          details: { window },
-        },
-      ),
-    )
+    if (this.#stream !== null) this.#acknowledgements.write(this.#stream, [replies])
   }
 
   #storeFailed(block: PendingBlock, error: unknown): void {
@@ -451,11 +344,7 @@ export class MqttIngest implements ConnectionUser {
     if (this.#hasFailed) return
     this.#hasFailed = true
     // From this block on nothing is acknowledged: the broker sends it all again, so QoS 2 ids of these blocks are not "taken before".
-    for (const one of this.#pending.slice(this.#pending.indexOf(block))) {
-      for (let at = 0; at < one.acks.length; at += 4) {
-        if (one.acks[at] === 0x50) this.#openIds[one.acks.readUInt16BE(at + 2)] = 0
-      }
-    }
+    for (const id of this.#acknowledgements.openIdsFrom(block)) this.#openIds[id] = 0
     this.#stream?.hold(Hold.STOPPING)
     this.#drained?.()
     this.#sink.restart(
@@ -464,42 +353,19 @@ export class MqttIngest implements ConnectionUser {
     )
   }
 
-  // Holding back.
-
-  #holdForRate(): void {
-    this.#stream?.hold(Hold.RATE)
-    this.#rateTimer ??= setInterval(() => {
-      if ((this.#stream?.holds ?? 0) & Hold.RATE) return this.#stream?.release(Hold.RATE)
-      if (this.#rateTimer !== null) clearInterval(this.#rateTimer)
-      this.#rateTimer = null
-    }, RATE_TICK_MS)
+  #updateGate(): void {
+    this.#gate.update(this.#acknowledgements.bufferedBytes, this.#unacknowledged)
   }
 
-  /**
-   * After a small read, while many messages come, waits a little for more: a read of a hundred costs hardly more than a read of one. Never
-   * so long that the socket's buffer could fill and the broker would have to wait too.
-   */
-  #coalesce(length: number, messages: number, now: number): void {
-    this.#measuredMessages += messages
-    this.#measuredBytes += length
-    const elapsedMs = now - this.#measuredFrom
-    if (elapsedMs >= MEASURE_MS) {
-      this.#messagesPerMs = this.#measuredMessages / elapsedMs
-      this.#bytesPerMs = this.#measuredBytes / elapsedMs
-      this.#measuredFrom = now
-      this.#measuredMessages = 0
-      this.#measuredBytes = 0
-    }
-    const stream = this.#stream
-    if (stream === null || messages === 0 || length >= SMALL_READ_BYTES || this.#coalesceTimer !== null) return
-    if (this.#messagesPerMs < 2 || this.#window.limit !== null) return
-    const longestMs = this.#messagesPerMs < 20 ? Math.min(2, this.#options.coalesceMs) : this.#options.coalesceMs
-    const waitMs = Math.floor(Math.min(longestMs, COALESCED_BYTES / this.#bytesPerMs))
-    if (waitMs < 1) return
-    stream.hold(Hold.COALESCE)
-    this.#coalesceTimer = setTimeout(() => {
-      this.#coalesceTimer = null
-      stream.release(Hold.COALESCE)
-    }, waitMs)
+  #reportBehind(): void {
+    this.#sink.reportError(
+      'The MQTT broker is not being read',
+      notRead({
+        seconds: BEHIND_MS / 1000,
+        bufferedBytes: this.#acknowledgements.bufferedBytes,
+        maxBufferedBytes: this.#options.maxBufferedBytes,
+        unacknowledged: this.#unacknowledged,
+      }),
+    )
   }
 }

@@ -6,6 +6,7 @@ import {
   type Accepted,
   type BrokerLimits,
   type ConnectionUser,
+  type Failure,
   MqttConnection,
   type SessionRequest,
   type Subscription,
@@ -146,7 +147,7 @@ export class MqttPublisher implements ConnectionUser {
     this.#changed()
   }
 
-  failed(error: MillraceError, attempt: number, retryInMs: number): void {
+  failed(error: MillraceError, { attempt, retryInMs }: Failure): void {
     if (this.#calls.size === 0) return
     this.#log.warn('The MQTT sink is not connected; its batch waits', { error, attempt, retryInMs })
   }

@@ -28,6 +28,8 @@ export interface TapStreamOptions {
 /** Why a connection is not read at the moment: one bit a reason. */
 export const Hold = { MEMORY: 1, UNACKNOWLEDGED: 2, RATE: 4, COALESCE: 8, STOPPING: 16, BACKLOG: 32 } as const
 
+/** Holds that mean that something is behind. */
+const BEHIND = Hold.MEMORY | Hold.UNACKNOWLEDGED | Hold.BACKLOG
 const PINGREQ = Buffer.from([0xc0, 0x00])
 
 function isPing(chunk: Uint8Array): boolean {
@@ -53,6 +55,8 @@ export class TapStream extends Duplex {
   #end = HEAD_ROOM
   #holds = 0
   #isDiscarding = false
+  #behindSince: number | null = null
+  #heldMs = 0
   /** PINGREQs sent, MQTT.js's own included: each is answered by one PINGRESP, in order. */
   #pings = 0
   /** Time of the last byte from the broker, in milliseconds since the epoch. */
@@ -104,12 +108,17 @@ export class TapStream extends Duplex {
     if (this.#isDiscarding) return
     if (this.#holds === 0) this.#socket.pause()
     this.#holds |= reason
+    if ((reason & BEHIND) !== 0) this.#behindSince ??= performance.now()
   }
 
   /** Takes back a reason; when none is left, frames that wait are read, then the socket. */
   release(reason: number): void {
     if ((this.#holds & reason) === 0) return
     this.#holds &= ~reason
+    if (this.#behindSince !== null && (this.#holds & BEHIND) === 0) {
+      this.#heldMs += performance.now() - this.#behindSince
+      this.#behindSince = null
+    }
     if (this.#holds !== 0 || this.destroyed) return
     this.#read()
     if (this.#holds === 0 && !this.destroyed) this.#socket.resume()
@@ -117,6 +126,11 @@ export class TapStream extends Duplex {
 
   get holds(): number {
     return this.#holds
+  }
+
+  /** Milliseconds it was held because something was behind. */
+  get heldMs(): number {
+    return this.#heldMs + (this.#behindSince === null ? 0 : performance.now() - this.#behindSince)
   }
 
   /** Writes whole packets past MQTT.js. Ignored once the connection is gone. */
@@ -213,6 +227,10 @@ export class TapStream extends Duplex {
       this.#start = this.#reader.read(this.#buffer, this.#start, this.#end)
       if (this.#reader.hasKeptBuffer === true) this.#replaceBuffer()
     } catch (error) {
+      if (this.#reader.hasKeptBuffer === true) {
+        this.#start = this.#end
+        this.#replaceBuffer()
+      }
       this.#giveUp(error as Error)
     }
   }

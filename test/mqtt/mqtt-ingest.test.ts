@@ -144,6 +144,18 @@ test('blocks keep what came, however much comes after them', async () => {
   expect(sink.blocks.some((block) => block.byteLength < block.buffer.byteLength)).toBe(true)
 })
 
+test('blocks keep what came before a packet that breaks the protocol', async () => {
+  const { broker, receiver, sink } = await start({ qos: 0 })
+  const connection = await broker.connection()
+  sink.isRaw = true
+  const wanted = Array.from({ length: 245 }, (_, i) => `${i} ${'x'.repeat(1000)}`)
+  const bad = Buffer.concat([Buffer.from([0x36, 3, 0, 1, 0x74]), Buffer.alloc(2_000_000, 'y')])
+  connection.socket.write(Buffer.concat([...wanted.map((payload) => publish({ topic: 't', payload })), bad]))
+  await broker.connection(1)
+  expect(sink.codes).toEqual(['MQTT_PROTOCOL_ERROR'])
+  expect(sink.blocks.flatMap((block) => [...receiver.readBlock(block)].flat())).toEqual(wanted)
+})
+
 describe('holding back', () => {
   test('at the memory bound the socket is not read, pings keep the connection, and nothing is dropped', async () => {
     const { broker, receiver, sink } = await start({ maxBufferedBytes: 100_000, keepalive: 1, qos: 0 })
@@ -155,7 +167,12 @@ describe('holding back', () => {
     await sink.until(() => receiver.status?.isHeld === true)
     const pings = connection.pings
     // Longer than one and a half keepalives: with the socket unread, the broker's answers are unread too.
+    await sink.until(() => sink.reports.length > 0)
+    expect(sink.codes).toEqual(['MQTT_NOT_READ'])
+    expect(String(sink.reports[0]?.error)).toContain('max_queued_messages')
     await connection.until(() => connection.pings >= pings + 7)
+    expect(receiver.status).toMatchObject({ heldBy: ['memory'], maxBufferedBytes: 100_000 })
+    expect(receiver.status?.heldMs).toBeGreaterThan(1000)
     expect(broker.connections).toHaveLength(1)
     expect(receiver.status?.bufferedBytes).toBeLessThan(100_000 + 512 * 1024)
     expect(connection.socket.writableLength).toBeGreaterThan(1_000_000)
@@ -163,7 +180,8 @@ describe('holding back', () => {
     for (const { stored } of storage) stored()
     await sink.until(() => sink.messages === count)
     expect(broker.connections).toHaveLength(1)
-    expect(sink.reports).toEqual([])
+    await sink.until(() => receiver.status?.isHeld === false)
+    expect(sink.reports).toHaveLength(1)
   })
 
   test('a rate limit takes its share of what waits, and all of it in the end', async () => {

@@ -1,0 +1,66 @@
+/** What can go wrong between us and a broker, in words: MQTT's reason, what it means here, what to do. */
+import { MillraceError } from '../errors.js'
+import type { BrokerAddress } from './broker-url.js'
+import { reasonText } from './reason-codes.js'
+
+/** No connection, or one that broke. `cause` says why. */
+export function unreachable(address: BrokerAddress, cause: Error): MillraceError {
+  const { code } = cause as { code?: unknown }
+  const why = cause.message === '' && typeof code === 'string' ? code : cause.message
+  return new MillraceError('MQTT_UNREACHABLE', `The broker ${address.text} cannot be reached: ${why}.`, {
+    cause,
+    details: { broker: address.text },
+  })
+}
+
+/** A CONNACK with a reason code that refuses. Codes below 0x80 are MQTT 3.1.1's. */
+export function refused(code: number, version: 4 | 5, address: BrokerAddress, clientId: string): MillraceError {
+  const isAboutRights = code === 4 || code === 5 || code === 0x86 || code === 0x87
+  return new MillraceError(
+    'MQTT_REFUSED',
+    `The broker ${address.text} refused the connection: ${reasonText(code, code < 0x80 ? 4 : version)}.${isAboutRights ? ' Check username, password and the rights of the client id.' : ''}`,
+    { details: { reasonCode: code, broker: address.text, clientId } },
+  )
+}
+
+/** A DISCONNECT of the broker (MQTT 5). */
+export function disconnected(code: number, said: string | undefined, address: BrokerAddress): MillraceError {
+  return new MillraceError(
+    'MQTT_REFUSED',
+    `The broker ${address.text} ended the connection: ${reasonText(code, 5)}${said === undefined ? '' : `, ${said}`}.`,
+    { details: { reasonCode: code, broker: address.text } },
+  )
+}
+
+/** The broker sent what MQTT.js found to be wrong. */
+export function protocolBroken(code: number, address: BrokerAddress): MillraceError {
+  return new MillraceError(
+    'MQTT_PROTOCOL_ERROR',
+    `The broker ${address.text} broke the protocol: ${reasonText(code, 5)}.`,
+    { details: { reasonCode: code } },
+  )
+}
+
+/** `what` the broker did that says that another client has our client id. */
+export function takenOver(what: string, clientId: string): MillraceError {
+  return new MillraceError(
+    'MQTT_SESSION_TAKEN_OVER',
+    `The broker ${what}: another client uses the client id ${JSON.stringify(clientId)}. The receiver stops, since two clients with one id would only push each other out. Give each receiver a clientId of its own.`,
+    { details: { clientId } },
+  )
+}
+
+/** A SUBACK that refuses filters; `refused` names each with its reason. */
+export function subscribeRefused(refused: readonly string[]): MillraceError {
+  return new MillraceError(
+    'MQTT_SUBSCRIBE_REFUSED',
+    `The broker refused to subscribe ${refused.join('; ')}. Check the broker's access rules and which kinds of subscription it offers.`,
+    { details: { filters: refused } },
+  )
+}
+
+/** MQTT 5 tells the broker why it is left; 3.1.1 cannot. */
+export function disconnectPacket(version: 4 | 5, error: unknown): Uint8Array | null {
+  const code = MillraceError.is(error) ? error.details.reasonCode : null
+  return version === 5 && typeof code === 'number' ? Buffer.from([0xe0, 2, code, 0]) : null
+}
