@@ -273,6 +273,11 @@ export class SparkContext extends JobControl implements RddContext {
     return this.#checkpointDirectory
   }
 
+  /** The directory `RDD.checkpoint` writes to, or null when none was set. */
+  getCheckpointDir(): string | null {
+    return this.#checkpointDirectory
+  }
+
   /** Where `RDD.checkpoint` writes. */
   setCheckpointDir(directory: string): void {
     this.#checkpointDirectory = directory
