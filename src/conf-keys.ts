@@ -177,7 +177,7 @@ export const confKeys = {
     kind: 'count',
     default: 1,
     on: 'both',
-    doc: 'jobs that may run at once; above 1 batches may overtake each other',
+    doc: 'jobs that may run at once; above 1 batches may overtake each other, but for the outputs of a stream with state',
   },
   'spark.streaming.ui.retainedBatches': {
     kind: 'count',

@@ -18,6 +18,8 @@ export interface Job {
   readonly name: string
   /** Where the user wrote it. */
   readonly callSite: CallSite
+  /** The operators with state it stands on, by id: each batch needs what the one before left of it. */
+  readonly states: readonly string[]
   run(): Promise<void>
 }
 
@@ -158,7 +160,8 @@ export class DStreamGraph {
       const rdd = output.node.rddAt(time)
       if (rdd === null) return []
       const { name, callSite } = output
-      return [{ time, outputId, name, callSite, run: async () => output.run(rdd, time) }]
+      const states = statesBeneath(output.node)
+      return [{ time, outputId, name, callSite, states, run: async () => output.run(rdd, time) }]
     })
   }
 
@@ -206,4 +209,17 @@ export class DStreamGraph {
   get inputRememberMs(): number {
     return Math.max(this.batchMs, ...this.inputs.map((input) => input.rememberMs))
   }
+}
+
+const knownStates = new WeakMap<StreamNode, readonly string[]>()
+
+function statesBeneath(node: StreamNode): readonly string[] {
+  let states = knownStates.get(node)
+  if (states === undefined) {
+    const found = new Set(node.dependencies.flatMap((parent) => statesBeneath(parent)))
+    if (node.mustCheckpoint) found.add(node.id)
+    states = [...found]
+    knownStates.set(node, states)
+  }
+  return states
 }

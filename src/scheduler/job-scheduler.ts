@@ -9,7 +9,7 @@ import type { BatchInfo, ListenerBus, OutputOperationInfo } from './streaming-li
 export interface JobSchedulerOptions {
   readonly now: () => Time
   readonly bus: ListenerBus
-  /** How many jobs may run at once (`spark.streaming.concurrentJobs`); above 1, batches with state may run out of order. */
+  /** How many jobs may run at once (`spark.streaming.concurrentJobs`). Those that share state run one after another all the same. */
   readonly concurrentJobs: number
   /** Runs a job so that its RDD actions are known to be for it. */
   readonly within: (job: Job, run: () => Promise<void>) => Promise<void>
@@ -41,6 +41,8 @@ interface RunningBatch {
 export class JobScheduler {
   readonly #options: JobSchedulerOptions
   readonly #queue: { readonly batch: RunningBatch; job: Job }[] = []
+  /** Operators with state that a running job stands on. */
+  readonly #statesInUse = new Set<string>()
   readonly #inside = new AsyncLocalStorage<{ isDone: boolean }>()
   #running = 0
   #isStopped = false
@@ -93,11 +95,14 @@ export class JobScheduler {
 
   #next(): void {
     while (this.#running < this.#options.concurrentJobs) {
-      const next = this.#queue.shift()
-      if (next === undefined) break
+      const next = this.#takeNext()
+      if (next === null) break
+      const { states } = next.job
+      for (const state of states) this.#statesInUse.add(state)
       this.#running++
       void this.#run(next.batch, next.job).finally(() => {
         this.#running--
+        for (const state of states) this.#statesInUse.delete(state)
         if (this.#isStopped) this.#dropUnstarted()
         this.#next()
       })
@@ -107,6 +112,17 @@ export class JobScheduler {
       this.#idle = []
       for (const wake of idle) wake()
     }
+  }
+
+  /** The first job that stands on no state a job before it is to leave behind. */
+  #takeNext(): { readonly batch: RunningBatch; readonly job: Job } | null {
+    const awaited = new Set(this.#statesInUse)
+    for (let i = 0; i < this.#queue.length; i++) {
+      const { states } = this.#queue[i]!.job
+      if (!states.some((state) => awaited.has(state))) return this.#queue.splice(i, 1)[0]!
+      for (const state of states) awaited.add(state)
+    }
+    return null
   }
 
   async #run(batch: RunningBatch, job: Job): Promise<void> {
