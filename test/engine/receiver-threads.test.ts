@@ -24,11 +24,11 @@ afterEach(async () => {
   for (const step of cleanUp.splice(0).reverse()) await step()
 })
 
-async function start(fixture: string, master: string): Promise<StreamingContext> {
+async function start(fixture: string, master: string, conf: Record<string, string> = {}): Promise<StreamingContext> {
   const bundle = await bundleJob(fileURLToPath(new URL(`fixtures/${fixture}`, import.meta.url)))
   const module = pathToFileURL(bundle.file)
   const { default: job } = (await import(module.href)) as { default: Job }
-  const ssc = await run(job, { master, module }, { ambient: [] })
+  const ssc = await run(job, { master, module, conf: [conf] }, { ambient: [] })
   cleanUp.push(() => ssc.stop())
   return ssc
 }
@@ -74,9 +74,13 @@ test('a task that ends its thread costs no message', async () => {
   expect(state.received.sort()).toEqual(['exit', ...texts(0, 100)].sort())
 })
 
-test('a receiver whose thread ends starts again in another, and what it had stored is processed', async () => {
-  await start('numbers-job.ts', 'local[2]')
-  await until(() => new Set(state.received).size === 1000)
-  expect(existsSync(`${directory}/exited`)).toBe(true)
-  expect((state.received as number[]).sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, n) => n))
-})
+test.each(['exit', 'uncaught', 'memory'])(
+  'a receiver whose thread ends by %s starts again in another, and what it had stored is processed',
+  async (fault) => {
+    process.env.MILLRACE_TEST_FAULT = fault
+    await start('numbers-job.ts', 'local[2]', { 'millrace.executor.memory': '96m' })
+    await until(() => new Set(state.received).size === 1000)
+    expect(existsSync(`${directory}/exited`)).toBe(true)
+    expect((state.received as number[]).sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, n) => n))
+  },
+)

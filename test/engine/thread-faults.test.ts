@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type DStream, MillraceError } from 'millrace'
+import { type DStream, MillraceError, type State, StateSpec } from 'millrace'
 import { runBatches } from 'millrace/testing'
 import { afterAll, describe, expect, test } from 'vitest'
 
@@ -89,6 +89,55 @@ const phases: Record<string, Build> = {
     }),
 }
 
+Object.assign(phases, {
+  'the choice of a partition': (readings) =>
+    readings
+      .map((reading): [Reading, number] => [reading, 1])
+      .partitionBy({
+        numPartitions: 3,
+        getPartition: (key) => {
+          meet((key as Reading).fault)
+          return (key as Reading).value % 3
+        },
+      })
+      .map(([reading]) => reading.value),
+  'the combining before a shuffle': (readings) =>
+    readings
+      .map((reading): [string, Reading] => [reading.key, reading])
+      .reduceByKey((a, b) => {
+        // Values of one partition and one key meet here.
+        meet(a.fault ?? b.fault)
+        return { key: a.key, value: a.value + b.value }
+      })
+      .mapValues(({ value }) => value),
+  'the combining after a shuffle': (readings) =>
+    readings
+      .map((reading): [string, Reading] => [reading.key, reading])
+      .combineByKey(
+        (reading: Reading) => ({ sum: reading.value, fault: reading.fault ?? null }),
+        (all, reading) => ({ sum: all.sum + reading.value, fault: reading.fault ?? all.fault }),
+        (a, b) => {
+          meet(a.fault ?? b.fault ?? undefined)
+          return { sum: a.sum + b.sum, fault: null }
+        },
+      )
+      .mapValues(({ sum }) => sum),
+  'the end of a partition': (readings) =>
+    readings.mapPartitions(function* (records) {
+      const all = [...records]
+      for (const reading of all) yield reading.value
+      for (const reading of all) meet(reading.fault)
+    }),
+  'a checkpoint': (readings) => {
+    const checked = readings.map((reading) => {
+      meet(reading.fault)
+      return reading.value
+    })
+    checked.checkpoint(1000)
+    return checked.window(2000).reduce((a, b) => a + b)
+  },
+} satisfies Record<string, Build>)
+
 function sorted(outputs: readonly (unknown[] | null)[]): unknown {
   return outputs.map((batch) => batch?.map((record) => JSON.stringify(record)).sort())
 }
@@ -106,6 +155,47 @@ describe.each(Object.entries(phases))('in %s', (_, build) => {
     expect(sorted(outputs)).toEqual(sorted(calm))
   })
 })
+
+/** More with a budget: each is one more run of everything below, with kills at other moments. */
+const rounds = Math.ceil(2 * Number(process.env.MILLRACE_BUDGET ?? 1))
+
+test.each(Array.from({ length: rounds }, (_, round) => round))(
+  'threads that end at arbitrary moments, round %i',
+  async (round) => {
+    const inputs = [[batches(null), batches(null), batches(null)].flat()] as const
+    let lost = 0
+    const pipeline = (readings: DStream<Reading>): DStream<unknown> => {
+      const totals = readings
+        .map((reading): [string, number] => [reading.key, reading.value])
+        .reduceByKey((a, b) => a + b)
+      const total = (key: string, value: number | null, state: State<number>): [string, number] => {
+        state.update((state.getOption() ?? 0) + (value ?? 0))
+        return [key, state.get()]
+      }
+      const states = totals.mapWithState(StateSpec.function(total))
+      return totals.reduceByKeyAndWindow((a, b) => a + b, 3000).join(states)
+    }
+    const calm = await runBatches({ inputs, build: ([readings]) => pipeline(readings) })
+    const outputs = await runBatches({
+      inputs,
+      build: ([readings], ssc) => {
+        ssc.addStreamingListener({ onExecutorRemoved: () => void lost++ })
+        // Some records leave something behind that ends the thread a moment later, whatever runs there by then.
+        let calls = round + 1
+        return pipeline(
+          readings.map((reading) => {
+            calls = (calls * 1103515245 + 12345) % 2147483648
+            if (calls % 31 === 0) setTimeout(() => process.exit(1), calls % 7)
+            return reading
+          }),
+        )
+      },
+      master: 'local[2,1000]',
+    })
+    expect(sorted(outputs)).toEqual(sorted(calm))
+    expect(lost).toBeGreaterThan(0)
+  },
+)
 
 test('a task beyond spark.task.timeout loses its thread and runs again in another', async () => {
   const build = ([readings]: readonly [DStream<Reading>]): DStream<unknown> =>
