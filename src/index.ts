@@ -1,4 +1,5 @@
 /** Millrace's public names, one by one. What is not here can change without notice. */
+/// <reference types="node" preserve="true" />
 
 export { Conf } from './conf.js'
 export type {

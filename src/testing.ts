@@ -1,4 +1,5 @@
 /** For tests of jobs: runs a graph over given input batches under a manual clock, with no waiting and no network. */
+/// <reference types="node" preserve="true" />
 import type { DStream } from './dstream/dstream.js'
 import { describeGraph } from './engine/graph-functions.js'
 import type { Item } from './rdd/pair.js'
