@@ -10,7 +10,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const steps = readdirSync(new URL('setup/', import.meta.url))
   .filter((file) => file.endsWith('.mjs'))
   .map((file) => file.slice(0, -4))
-  .sort()
+  // Java first: others are built with it.
+  .sort((a, b) => Number(b === 'java') - Number(a === 'java') || (a < b ? -1 : 1))
 
 /** Runs the steps named; throws an Error whose text is for people when one cannot be done. */
 export async function setUp(names = steps) {

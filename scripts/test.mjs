@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const args = process.argv.slice(2)
 
 /** The set-up steps the tests rely on. */
-const needed = ['mosquitto', 'hivemq', 'spark']
+const needed = ['mosquitto', 'java', 'hivemq', 'spark']
 
 try {
   if (args.length === 0) await setUp(needed)

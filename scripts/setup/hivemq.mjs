@@ -1,12 +1,10 @@
 /** HiveMQ Community Edition, the second broker of the MQTT tests: its jars from Maven Central, in `.cache/hivemq/`. */
 import { existsSync, writeFileSync } from 'node:fs'
 
-export default function hivemq({ cache, run, say, find }) {
+export default function hivemq({ cache, run, say }) {
   const directory = cache('hivemq')
   const done = `${directory}/complete`
   if (!existsSync(done)) {
-    if (find('mvn') === null || find('java') === null)
-      throw new Error('HiveMQ needs a JDK 17 and Maven: install them first.')
     say('copying its jars')
     run('mvn', [
       '-B',
