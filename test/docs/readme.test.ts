@@ -26,6 +26,16 @@ describe('README', () => {
   })
 })
 
+it('ARCHITECTURE names files that are there', () => {
+  const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  const named = [...read('ARCHITECTURE.md').matchAll(/`([\w./-]+\.(?:ts|json|md))`/g)].map((match) => match[1]!)
+  const missing = named.filter(
+    (name) => !existsSync(join(root, name)) && !sources.some((source) => `/${source}`.endsWith(`/${name}`)),
+  )
+  expect(named.length).toBeGreaterThan(5)
+  expect(missing).toEqual([])
+})
+
 const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'benchmarks/README.md']
 const docs = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md'))
 
