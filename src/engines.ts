@@ -61,7 +61,8 @@ function embeddedEngine(setup: EngineSetup): Engine {
     blockIntervalMs: conf.get('spark.streaming.blockInterval'),
     blockQueueSize: conf.get('spark.streaming.blockQueueSize'),
     restartDelayMs: conf.get('spark.streaming.receiverRestartDelay'),
-    memoryBytes: conf.get('millrace.receiver.memory'),
+    // The bound is that of one executor.
+    memoryBytes: conf.get('millrace.receiver.memory') * (threads?.count ?? 1),
     ratePerSecond: initialRate(conf),
     storageBytes: conf.get('millrace.storage.memory'),
     shuffleBytes: conf.get('millrace.shuffle.memory'),
