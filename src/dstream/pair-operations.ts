@@ -17,7 +17,11 @@ export abstract class PairOperations extends StateOperations {
   }
 
   /** Per batch, the values of each key made one by `f`, which must be associative. */
-  reduceByKey<K, V>(this: DStream<Pair<K, V>>, f: (a: V, b: V) => V, partitioning?: Partitioning): DStream<Pair<K, V>> {
+  reduceByKey<K, V extends Item>(
+    this: DStream<Pair<K, V>>,
+    f: (a: V, b: V) => V,
+    partitioning?: Partitioning,
+  ): DStream<Pair<K, V>> {
     return this.derive('reduceByKey', (rdd) => rdd.reduceByKey(f, partitioning))
   }
 

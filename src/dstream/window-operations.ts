@@ -25,16 +25,16 @@ export abstract class WindowOperations extends OutputOperations {
   }
 
   /** One record a window, all its records made one by `f`, which must be associative; none for an empty window. */
-  reduceByWindow<T>(this: DStream<T>, f: (a: T, b: T) => T, window: Duration, slide?: Duration): DStream<T>
+  reduceByWindow<T extends Item>(this: DStream<T>, f: (a: T, b: T) => T, window: Duration, slide?: Duration): DStream<T>
   /** As above, made from the window before: `inverse(f(a, b), b)` must equal `a`. */
-  reduceByWindow<T>(
+  reduceByWindow<T extends Item>(
     this: DStream<T>,
     f: (a: T, b: T) => T,
     inverse: (a: T, b: T) => T,
     window: Duration,
     slide?: Duration,
   ): DStream<T>
-  reduceByWindow<T>(
+  reduceByWindow<T extends Item>(
     this: DStream<T>,
     f: (a: T, b: T) => T,
     inverseOrWindow: ((a: T, b: T) => T) | Duration,
@@ -92,7 +92,7 @@ export abstract class WindowOperations extends OutputOperations {
   }
 
   /** The values of each key in the window made one by `f`, which must be associative. Each window is reduced anew, from its batches reduced. */
-  reduceByKeyAndWindow<K, V>(
+  reduceByKeyAndWindow<K, V extends Item>(
     this: DStream<Pair<K, V>>,
     f: (a: V, b: V) => V,
     window: Duration,
@@ -104,7 +104,7 @@ export abstract class WindowOperations extends OutputOperations {
    * what changes and not by its length. `inverse(f(a, b), b)` must equal `a`. Keys stay for ever with their last value unless
    * `filter` says no to them.
    */
-  reduceByKeyAndWindow<K, V>(
+  reduceByKeyAndWindow<K, V extends Item>(
     this: DStream<Pair<K, V>>,
     f: (a: V, b: V) => V,
     inverse: (a: V, b: V) => V,
@@ -113,7 +113,7 @@ export abstract class WindowOperations extends OutputOperations {
     partitioning?: Partitioning,
     filter?: (pair: Pair<K, V>) => unknown,
   ): DStream<Pair<K, V>>
-  reduceByKeyAndWindow<K, V>(
+  reduceByKeyAndWindow<K, V extends Item>(
     this: DStream<Pair<K, V>>,
     f: (a: V, b: V) => V,
     inverseOrWindow: ((a: V, b: V) => V) | Duration,

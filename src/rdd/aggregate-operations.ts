@@ -3,7 +3,7 @@ import { MillraceError } from '../errors.js'
 import { shuffled } from './combination.js'
 import { HyperLogLog, sketchBits } from './hyper-log-log.js'
 import { compareKeys, KeyedMap } from './keys.js'
-import type { Pair } from './pair.js'
+import type { Item, Pair } from './pair.js'
 import { HashPartitioner } from './partitioner.js'
 import type { RDD } from './rdd.js'
 import { SetOperations } from './set-operations.js'
@@ -11,28 +11,35 @@ import { libraryFunction, type TaskFunction, userFunction } from './task-functio
 
 export abstract class AggregateOperations extends SetOperations {
   /** All records made one by `f`, which must be associative and commutative. Rejects with `EMPTY_COLLECTION` when there are none. */
-  async reduce<T>(this: RDD<T>, f: (a: T, b: T) => T): Promise<T> {
+  async reduce<T extends Item>(this: RDD<T>, f: (a: T, b: T) => T): Promise<T> {
     const partials = (await this.reducePartitions(userFunction(f)).run('reduce')).flat()
     if (partials.length === 0) throw emptyCollection('reduce')
-    return partials.reduce(f)
+    return partials.reduce((a, b) => f(a, b))
   }
 
   /** As `reduce`, partial results merged in `depth` levels beside the data before the rest comes here. */
-  async treeReduce<T>(this: RDD<T>, f: (a: T, b: T) => T, depth = 2): Promise<T> {
+  async treeReduce<T extends Item>(this: RDD<T>, f: (a: T, b: T) => T, depth = 2): Promise<T> {
     const merge = userFunction(f)
     const partials = (await inTree(this.reducePartitions(merge), merge, depth).run('treeReduce')).flat()
     if (partials.length === 0) throw emptyCollection('treeReduce')
-    return partials.reduce(f)
+    return partials.reduce((a, b) => f(a, b))
   }
 
   /** As `reduce`, starting from `zero` in every partition and once more when their results are merged. An empty RDD gives `zero`. */
-  async fold<T>(this: RDD<T>, zero: T, f: (a: T, b: T) => T): Promise<T> {
+  async fold<T extends Item>(this: RDD<T>, zero: T, f: (a: T, b: T) => T): Promise<T> {
     const merge = userFunction(f)
     const partials = await this.mapped<T>({ type: 'fold', zero: copyOf(zero), add: merge, finish: null }).run('fold')
-    return partials.flat().reduce(f, structuredClone(zero))
+    return partials.flat().reduce((a, b) => f(a, b), structuredClone(zero))
   }
 
   /** As `fold`, with a result of another type: `sequence` adds a record, `combine` merges two results. */
+  aggregate<T, U extends [] | readonly unknown[]>(
+    this: RDD<T>,
+    zero: U,
+    sequence: (result: U, record: T) => U,
+    combine: (a: U, b: U) => U,
+  ): Promise<U>
+  aggregate<T, U>(this: RDD<T>, zero: U, sequence: (result: U, record: T) => U, combine: (a: U, b: U) => U): Promise<U>
   async aggregate<T, U>(
     this: RDD<T>,
     zero: U,
@@ -42,10 +49,24 @@ export abstract class AggregateOperations extends SetOperations {
     const add = userFunction(sequence)
     userFunction(combine)
     const partials = await this.mapped<U>({ type: 'fold', zero: copyOf(zero), add, finish: null }).run('aggregate')
-    return partials.flat().reduce(combine, structuredClone(zero))
+    return partials.flat().reduce((a, b) => combine(a, b), structuredClone(zero))
   }
 
   /** As `aggregate`, partial results merged in `depth` levels beside the data; `zero` counts once per partition only. */
+  treeAggregate<T, U extends [] | readonly unknown[]>(
+    this: RDD<T>,
+    zero: U,
+    sequence: (result: U, record: T) => U,
+    combine: (a: U, b: U) => U,
+    depth?: number,
+  ): Promise<U>
+  treeAggregate<T, U>(
+    this: RDD<T>,
+    zero: U,
+    sequence: (result: U, record: T) => U,
+    combine: (a: U, b: U) => U,
+    depth?: number,
+  ): Promise<U>
   async treeAggregate<T, U>(
     this: RDD<T>,
     zero: U,
@@ -57,7 +78,7 @@ export abstract class AggregateOperations extends SetOperations {
     const merge = userFunction(combine)
     const folded = this.mapped<U>({ type: 'fold', zero: copyOf(zero), add, finish: null })
     const partials = (await inTree(folded, merge, depth).run('treeAggregate')).flat()
-    return partials.length === 0 ? structuredClone(zero) : partials.reduce(combine)
+    return partials.length === 0 ? structuredClone(zero) : partials.reduce((a, b) => combine(a, b))
   }
 
   /** The greatest record, in the order of `compare`, or in the natural one. Rejects with `EMPTY_COLLECTION` when there is none. */

@@ -3,7 +3,7 @@ import { MillraceError } from '../errors.js'
 import { combined, type Partitioning } from './combination.js'
 import { HyperLogLog, sketchBits } from './hyper-log-log.js'
 import { hashKey, identityOf, KeyedMap } from './keys.js'
-import type { Pair } from './pair.js'
+import type { Item, Pair } from './pair.js'
 import { PairRddJoins } from './pair-rdd-joins.js'
 import { partitionFunction } from './partitioner.js'
 import { anySeed, mix, poisson, randomFrom } from './random.js'
@@ -25,7 +25,7 @@ export abstract class PairRddActions extends PairRddJoins {
   }
 
   /** The values of each key made one by `f`, as a Map. */
-  async reduceByKeyLocally<K, V>(this: RDD<Pair<K, V>>, f: (a: V, b: V) => V): Promise<Map<K, V>> {
+  async reduceByKeyLocally<K, V extends Item>(this: RDD<Pair<K, V>>, f: (a: V, b: V) => V): Promise<Map<K, V>> {
     const partials = (
       await this.mapped<Pair<K, V>>({ type: 'iterate', f: reducePairs(userFunction(f)) }).run('reduceByKeyLocally')
     ).flat()
@@ -35,7 +35,7 @@ export abstract class PairRddActions extends PairRddJoins {
   }
 
   /** The values of one key. Looks into one partition only when it is known where keys lie. */
-  async lookup<K, V>(this: RDD<Pair<K, V>>, key: K): Promise<V[]> {
+  async lookup<K, V>(this: RDD<Pair<K, V>>, key: NoInfer<K>): Promise<V[]> {
     const { partitioner } = this
     const isPlaced = partitioner !== null && (partitioner.type !== 'range' || partitioner.bounds !== null)
     const partitions = isPlaced ? [partitionFunction(partitioner)(key)] : null

@@ -22,7 +22,11 @@ export abstract class PairRddOperations extends PairRddActions {
   }
 
   /** Values of one key made one by `f`, which must be associative; combined before and after the shuffle. */
-  reduceByKey<K, V>(this: RDD<Pair<K, V>>, f: (a: V, b: V) => V, partitioning?: Partitioning): RDD<Pair<K, V>> {
+  reduceByKey<K, V extends Item>(
+    this: RDD<Pair<K, V>>,
+    f: (a: V, b: V) => V,
+    partitioning?: Partitioning,
+  ): RDD<Pair<K, V>> {
     return this.reducedByKey(userFunction(f), partitioning)
   }
 
@@ -73,7 +77,12 @@ export abstract class PairRddOperations extends PairRddActions {
   }
 
   /** As `reduceByKey`, starting from `zero` once for each key in each partition. */
-  foldByKey<K, V>(this: RDD<Pair<K, V>>, zero: V, f: (a: V, b: V) => V, partitioning?: Partitioning): RDD<Pair<K, V>> {
+  foldByKey<K, V extends Item>(
+    this: RDD<Pair<K, V>>,
+    zero: V,
+    f: (a: V, b: V) => V,
+    partitioning?: Partitioning,
+  ): RDD<Pair<K, V>> {
     const merge = userFunction(f)
     const combiner = { create: startFrom(zero, merge), mergeValue: merge, mergeCombiners: merge, mapSide: true }
     return combined(this, combiner, partitioning)

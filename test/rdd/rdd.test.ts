@@ -365,6 +365,17 @@ describe('actions', () => {
     ])
   })
 
+  test('functions get what is said and no more, so that those with optional parameters work', async () => {
+    const numbers = sc.parallelize([3, 1, 2], 3)
+    expect(await numbers.reduce(Math.max)).toBe(3)
+    expect(await numbers.treeReduce(Math.min)).toBe(1)
+    expect(await numbers.fold(0, Math.max)).toBe(3)
+    expect(await numbers.aggregate(0, Math.max, Math.max)).toBe(3)
+    expect(await sc.parallelize(['10', '11', '12'], 1).map(Number.parseInt).collect()).toEqual([10, 11, 12])
+    const pairs = sc.parallelize([1, 1, 1], 1).map((n) => [n, '11'])
+    expect(await pairs.mapValues(Number.parseInt).values().collect()).toEqual([11, 11, 11])
+  })
+
   test('foreach waits for an async function, record by record', async () => {
     const seen: string[] = []
     await sc.parallelize([1, 2], 1).foreach(async (n) => {

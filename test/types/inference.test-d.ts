@@ -97,6 +97,24 @@ describe('windows', () => {
   })
 })
 
+describe('means', () => {
+  test('by key, as sums and counts', () => {
+    const means = counts
+      .mapValues((n) => [n, 1])
+      .reduceByKey(([s, n], [t, m]) => [s + t, n + m])
+      .mapValues(([sum, n]) => sum / n)
+    expectTypeOf(means).toEqualTypeOf<DStream<Pair<string, number>>>()
+    const windowed = counts
+      .mapValues((n) => [n, 1])
+      .reduceByKeyAndWindow(
+        ([s, n], [t, m]) => [s + t, n + m],
+        ([s, n], [t, m]) => [s - t, n - m],
+        '10s',
+      )
+    expectTypeOf(windowed).toEqualTypeOf<DStream<Pair<string, [number, number]>>>()
+  })
+})
+
 describe('state', () => {
   test('updateStateByKey takes the type of the state from its parameter', () => {
     expectTypeOf(counts.updateStateByKey((values, total: number | null) => (total ?? 0) + values.length)).toEqualTypeOf<
@@ -152,6 +170,18 @@ describe('RDDs', () => {
           ([s, c], [t, d]) => [s + t, c + d],
         ),
     ).toEqualTypeOf<RDD<Pair<string, [number, number]>>>()
+    expectTypeOf(
+      lines
+        .map((line) => [line, [line.length, 1]] as [string, [number, number]])
+        .reduceByKey(([s, n], [t, m]) => [s + t, n + m]),
+    ).toEqualTypeOf<RDD<Pair<string, [number, number]>>>()
+    expectTypeOf(
+      lines.aggregate(
+        [0, 0],
+        ([sum, n], line) => [sum + line.length, n + 1],
+        ([s, n], [t, m]) => [s + t, n + m],
+      ),
+    ).toEqualTypeOf<Promise<[number, number]>>()
     expectTypeOf(lines.groupBy((line) => line.length)).toEqualTypeOf<RDD<Pair<number, string[]>>>()
     expectTypeOf(lines.keyBy((line) => [line, line.length]).collectAsMap()).toEqualTypeOf<
       Promise<Map<[string, number], string>>
