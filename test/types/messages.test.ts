@@ -12,8 +12,8 @@ const mistakes: readonly (readonly [name: string, code: string, ...said: string[
   [
     'a pair operation on what is no pair',
     'words.reduceByKey((a, _b) => a)',
-    "type 'DStream<string>' is not assignable to method's 'this' of type 'DStream<Pair<unknown, unknown>>'",
-    "Type 'string' is not assignable to type 'Pair<unknown, unknown>'",
+    "type 'DStream<string>' is not assignable to method's 'this' of type 'DStream<Pair<unknown, Item>>'",
+    "Type 'string' is not assignable to type 'Pair<unknown, Item>'",
   ],
   [
     'a reduce of another type',
