@@ -26,6 +26,7 @@ export interface BlockStore {
 
 /** What happens to a receiver, for whoever listens. */
 export interface ReceiverEvents {
+  /** Before each call of `onStart`. */
   started(): void
   error(message: string, error: Error): void
   stopped(message: string, error: Error | null): void
@@ -154,9 +155,10 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
 
   async #startReceiver(): Promise<void> {
     this.#startedAt = this.#options.clock.now()
+    // First, as in Spark: a receiver may report errors, and stop itself, before its onStart returns.
+    this.#options.events.started()
     try {
       await current.run(this as ReceiverSupervisor<unknown>, () => this.#receiver.onStart())
-      if (this.#state === 'started') this.#options.events.started()
     } catch (error) {
       this.restart(`${this.#receiver.constructor.name}.onStart failed`, error, null)
     }
