@@ -114,6 +114,9 @@ const operations: Readonly<Record<string, Apply>> = {
     scope.snapshots = (mapped as Any).stateSnapshots()
     return mapped
   },
+  persist: withoutArguments,
+  cache: withoutArguments,
+  checkpoint: (stream, step) => stream.checkpoint(step.intervalMs ?? step.n),
   stateSnapshots: (_stream, _step, scope) => scope.snapshots!,
 }
 
