@@ -7,11 +7,7 @@ import { comparable, isSubsetWithLast, multiset, type Vector, vectors } from '..
 
 const executable = vectors.filter(({ kind }) => kind === 'dstream')
 
-/** All of them with a budget of 2. */
-const masters =
-  Number(process.env.MILLRACE_BUDGET ?? 1) < 2 ? ['local', 'local[2]'] : ['local', 'local[1]', 'local[2]', 'local[4]']
-
-describe.each(masters)('Spark conformance on %s', (master) => {
+describe.each(['local', 'local[1]', 'local[2]', 'local[4]'])('Spark conformance on %s', (master) => {
   test.each(executable.map((vector) => [vector.id, vector] as const))('%s', async (_, vector) => {
     if (vector.throws !== undefined) {
       await expect(outputsOf(vector, master)).rejects.toSatisfy((error) => MillraceError.is(error))
