@@ -30,6 +30,7 @@ import { type BatchInfo, ListenerBus, type StreamingListener } from './scheduler
 import { ShutdownHook } from './shutdown-hook.js'
 import { localAccess } from './storage/local-access.js'
 import { type Duration, systemClock, type Time, toMilliseconds } from './time.js'
+import { thrownAt } from './user-frames.js'
 
 /**
  * The entry to streams: make one, describe streams on it, start it.
@@ -370,14 +371,20 @@ export class StreamingContext extends ProcessContexts {
   async #skip(info: BatchInfo, error: Error): Promise<void> {
     const letters = deadLetters(this.conf, this.#checkpointDirectory)
     const record = letters === null ? null : await letters.add(info, error)
-    this.#log.error('Batch failed; left out', { batch: info.batchTime, records: info.numRecords, record, error })
+    this.#log.error('Batch failed; left out', {
+      batch: info.batchTime,
+      records: info.numRecords,
+      record,
+      error,
+      ...thrownAt(error),
+    })
     this.#skippedBatches++
     await this.#generator.skipped(info.batchTime, error)
     this.#engine.batchFinished?.(info.batchTime, error)
   }
 
   #fail(time: Time, error: Error): void {
-    this.#log.error('Batch failed; stopping', { batch: time, error })
+    this.#log.error('Batch failed; stopping', { batch: time, error, ...thrownAt(error) })
     this.#engine.batchFinished?.(time, error)
     this.#stopWith(error)
   }

@@ -36,20 +36,31 @@ export async function graphOf(job: unknown, { parallelism, conf }: LoadOptions, 
   const parts = { engine: () => engine, ambient: [] }
   const options = { appName: job.name, batchInterval: job.batchInterval, conf: Conf.from(conf) }
   const ssc = new StreamingContext(options, parts)
-  const { functions, result } = describeGraph(() => job.build(ssc))
-  await Promise.race([result, engine.acted])
-  return { graph: ssc.graph, described: functions, receivers: ssc.receivers }
+  try {
+    const { functions, result } = describeGraph(() => job.build(ssc))
+    await Promise.race([result, engine.acted])
+    return { graph: ssc.graph, described: functions, receivers: ssc.receivers }
+  } catch (thrown) {
+    throw failedHere('The function that describes the job', thrown, path)
+  }
 }
 
 async function importDefault(module: string): Promise<unknown> {
   try {
     return ((await import(module)) as { default?: unknown }).default
   } catch (thrown) {
-    if (MillraceError.is(thrown)) throw thrown
-    const error = toError(thrown)
-    throw new MillraceError('JOB_MODULE_FAILED', `${fileURLToPath(module)} failed in a thread: ${error.message}`, {
-      cause: error,
-      details: { path: fileURLToPath(module) },
-    })
+    throw failedHere('The job module', thrown, fileURLToPath(module))
   }
+}
+
+/** What the driver could do, and a worker could not. */
+function failedHere(what: string, thrown: unknown, path: string): MillraceError {
+  // An error of ours says what is wrong by itself.
+  if (MillraceError.is(thrown)) return thrown
+  const cause = toError(thrown)
+  return new MillraceError(
+    'JOB_MODULE_FAILED',
+    `${what} failed in a worker, not in the driver: ${cause.message}. It must do the same wherever it is loaded.`,
+    { cause, details: { path } },
+  )
 }

@@ -2,7 +2,7 @@
 /** The command `millrace`: finds the verb, hands it its arguments, turns what is thrown into words and a status. */
 import { readFileSync } from 'node:fs'
 import { MillraceError } from '../errors.js'
-import { userFrames } from '../rdd/call-site.js'
+import { userFrames } from '../user-frames.js'
 import { type Command, helpOf, readArguments, table, UsageError } from './command.js'
 
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {

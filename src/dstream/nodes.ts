@@ -45,7 +45,7 @@ export class TransformedNode extends StreamNode {
     this.dependencies = options.parents
     this.#options = options
     // Tried on RDDs that are never computed: a wrong argument shows at the call that was given it, not in the first batch.
-    if (options.perBatch !== true)
+    if (!this.functionsVary)
       this.functions(
         options.parents.map(() => graph.placeholder()),
         0,
@@ -86,8 +86,12 @@ export class TransformedNode extends StreamNode {
     return scope.functions
   }
 
+  override get functionsVary(): boolean {
+    return this.#options.perBatch === true
+  }
+
   #scope(time: Time): FunctionScope {
-    return new FunctionScope(this.id, this.#options.perBatch === true ? time : null)
+    return new FunctionScope(this.id, this.functionsVary ? time : null)
   }
 
   #build(scope: FunctionScope, rdds: readonly RDD<unknown>[], time: Time): RDD<unknown> {
@@ -115,6 +119,10 @@ export class WindowedNode extends StreamNode {
     this.#windowMs = windowMs
     this.slideMs = slideMs
     if (parent.storageLevel === null) parent.persist(StorageLevel.MEMORY_ONLY_SER)
+  }
+
+  override get windowMs(): number {
+    return this.#windowMs
   }
 
   override get parentRememberMs(): number {

@@ -59,6 +59,10 @@ export class ReducedWindowNode extends StreamNode {
     return true
   }
 
+  override get windowMs(): number {
+    return this.#options.windowMs
+  }
+
   override get parentRememberMs(): number {
     return this.#options.windowMs + this.#options.slideMs
   }

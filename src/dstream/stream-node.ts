@@ -121,6 +121,16 @@ export abstract class StreamNode {
     return []
   }
 
+  /** True when the functions may differ from batch to batch, because the user's callback makes them. */
+  get functionsVary(): boolean {
+    return false
+  }
+
+  /** How far this stream looks back at its parent, in milliseconds; null for one that is no window. */
+  get windowMs(): number | null {
+    return null
+  }
+
   /** Makes this node keep at least `ms` of its RDDs, and its parents what it needs of them. */
   remember(ms: number): void {
     this.#rememberMs = Math.max(this.#rememberMs, ms, this.slideMs)

@@ -85,9 +85,45 @@ export function describeGraph<R>(build: () => R): Described<R> {
   return { functions: scope.functions, result }
 }
 
-/** The shape of a graph: one line a node, with its id and those of its parents. Two places that run one job have equal shapes. */
+/**
+ * The shape of a graph: one line a node, with its id, those of its parents, its times and a checksum of its functions' texts. Two
+ * places that run one job have equal shapes.
+ */
 export function graphShape(graph: DStreamGraph): string[] {
-  return graph.nodes.map((node) => `${node.id}(${node.dependencies.map(({ id }) => id).join(',')})/${node.slideMs}`)
+  return graph.nodes.map((node) => {
+    const { id, dependencies, slideMs, windowMs } = node
+    const window = windowMs === null ? '' : ` over ${windowMs} ms`
+    return `${id}(${dependencies.map((parent) => parent.id).join(',')}) every ${slideMs} ms${window}${functionsOf(node)}`
+  })
+}
+
+const functionTexts = new WeakMap<StreamNode, string>()
+
+/** The functions of a node as far as they are the same in every batch, by a checksum of their texts. */
+function functionsOf(node: StreamNode): string {
+  let text = functionTexts.get(node)
+  if (text === undefined) {
+    const parents = node.dependencies.map(() => node.graph.placeholder())
+    const functions = node.functionsVary ? [] : node.functions(parents, 0)
+    const sums = functions.map((f) => (sourceChecksum(f) >>> 0).toString(16))
+    text = sums.length === 0 ? '' : ` with functions ${sums.join(' ')}`
+    functionTexts.set(node, text)
+  }
+  return text
+}
+
+const checksums = new WeakMap<AnyFunction, number>()
+
+/** A number that functions of the same source text share. */
+export function sourceChecksum(call: AnyFunction): number {
+  let checksum = checksums.get(call)
+  if (checksum === undefined) {
+    checksum = 0
+    const source = Function.prototype.toString.call(call)
+    for (let i = 0; i < source.length; i++) checksum = (Math.imul(checksum, 31) + source.charCodeAt(i)) | 0
+    checksums.set(call, checksum)
+  }
+  return checksum
 }
 
 /** The line of the user's each operator stands in, such as `word-count.ts:12`, by the operator's id. */

@@ -5,26 +5,16 @@
  *   <cache>/<copy of millrace>/word-count-3f2a….mjs      the bundle, with word-count-3f2a….mjs.map
  *   <cache>/<copy of millrace>/node_modules/millrace     the copy that runs, so a job and its engine share their classes
  *   <cache>/<copy of millrace>/node_modules/<package>    links to packages with native code, which cannot be bundled
+ *   <cache>/<copy of millrace>/native/<hash>.node        native addons of the job's own, named by their content
  */
 import { createHash } from 'node:crypto'
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { basename, dirname, extname, join, resolve, sep } from 'node:path'
+import { basename, dirname, extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildFailure, BuildResult, Plugin } from 'esbuild'
 import { MillraceError } from '../errors.js'
+import { NativeCode } from './native-code.js'
 
 /** A job ready to be loaded. */
 export interface JobBundle {
@@ -63,7 +53,7 @@ export async function bundleJob(path: string): Promise<JobBundle> {
     )
   }
   const directory = cacheDirectory(source)
-  const native = new Map<string, string>()
+  const native = new NativeCode()
   const result = await compile(source, directory, native)
   const code = result.outputFiles.find((output) => output.path.endsWith('.mjs'))!.contents
   const map = result.outputFiles.find((output) => output.path.endsWith('.map'))!.contents
@@ -74,13 +64,13 @@ export async function bundleJob(path: string): Promise<JobBundle> {
     writeWhole(file, Buffer.concat([code, Buffer.from(`//# sourceMappingURL=${basename(file)}.map\n`)]))
   }
   linkRunningCopy(directory)
-  for (const [name, target] of native) linkPackage(join(directory, 'node_modules', name), target)
+  native.link(directory)
   return { source, file, hash }
 }
 
 type Compiled = BuildResult<{ write: false }>
 
-async function compile(source: string, directory: string, native: Map<string, string>): Promise<Compiled> {
+async function compile(source: string, directory: string, native: NativeCode): Promise<Compiled> {
   const { build, formatMessages } = await import('esbuild')
   try {
     return await build({
@@ -102,7 +92,7 @@ async function compile(source: string, directory: string, native: Map<string, st
       banner: {
         js: "import { createRequire as __createRequire } from 'node:module';const require = __createRequire(import.meta.url);",
       },
-      plugins: [runningCopyPlugin, nativePackagesPlugin(native)],
+      plugins: [runningCopyPlugin, native.plugin],
     })
   } catch (cause) {
     const { errors } = cause as BuildFailure
@@ -124,46 +114,6 @@ const runningCopyPlugin: Plugin = {
   setup(build) {
     build.onResolve({ filter: /^millrace(\/|$)/ }, ({ path }) => ({ path, external: true }))
   },
-}
-
-/** Leaves packages with native code outside and notes where they are. */
-function nativePackagesPlugin(native: Map<string, string>): Plugin {
-  const resolving = Symbol()
-  return {
-    name: 'native packages',
-    setup(build) {
-      build.onResolve({ filter: /^[^./]/ }, async ({ path, importer, kind, resolveDir, pluginData }) => {
-        if (pluginData === resolving || path.startsWith('node:')) return undefined
-        const found = await build.resolve(path, { importer, kind, resolveDir, pluginData: resolving })
-        if (found.errors.length > 0 || found.external) return undefined
-        const home = packageDirectory(found.path)
-        if (home === null || !hasNativeCode(home.directory)) return undefined
-        native.set(home.name, home.directory)
-        return { path, external: true }
-      })
-    },
-  }
-}
-
-/** The package a file belongs to: the directory after the last `node_modules`. */
-function packageDirectory(file: string): { name: string; directory: string } | null {
-  const at = file.lastIndexOf(`${sep}node_modules${sep}`)
-  if (at < 0) return null
-  const start = at + `${sep}node_modules${sep}`.length
-  const [first, second] = file.slice(start).split(sep)
-  const name = first!.startsWith('@') ? `${first}/${second}` : first!
-  return { name, directory: join(file.slice(0, start), name) }
-}
-
-function hasNativeCode(directory: string): boolean {
-  if (existsSync(join(directory, 'binding.gyp')) || existsSync(join(directory, 'prebuilds'))) return true
-  if (readdirSync(directory).some((name) => name.endsWith('.node'))) return true
-  try {
-    const { napi, binary, gypfile } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
-    return napi !== undefined || binary !== undefined || gypfile === true
-  } catch {
-    return false
-  }
 }
 
 /**
@@ -196,17 +146,6 @@ function linkRunningCopy(directory: string): void {
   // Last: it says that the package is complete.
   const exports = { '.': './index.js', './testing': './testing.js' }
   writeWhole(join(home, 'package.json'), JSON.stringify({ name: 'millrace', type: 'module', exports }))
-}
-
-function linkPackage(link: string, target: string): void {
-  const present = lstatSync(link, { throwIfNoEntry: false })
-  if (present?.isSymbolicLink() && readlinkSync(link) === target) return
-  made(dirname(link))
-  // A rename replaces an old link in one step, whatever other processes load at the moment.
-  const partial = `${link}.${process.pid}.tmp`
-  rmSync(partial, { force: true })
-  symlinkSync(target, partial, 'junction')
-  renameSync(partial, link)
 }
 
 function made(directory: string): string {

@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { kindOf } from '../arguments.js'
 import { MillraceError, toError } from '../errors.js'
 import { isJob, type Job } from '../job.js'
-import { userFrames } from '../rdd/call-site.js'
+import { userFrames } from '../user-frames.js'
 import type { JobBundle } from './job-bundle.js'
 
 /** The job a bundle exports. Throws what `importBundle` and `jobOf` throw. */

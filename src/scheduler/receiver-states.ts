@@ -2,6 +2,7 @@
 import type { ReceiverListener, ReceiverState } from '../engine/engine.js'
 import type { Log } from '../log.js'
 import type { Time } from '../time.js'
+import { thrownAt } from '../user-frames.js'
 import type { ListenerBus, ReceiverInfo } from './streaming-listener.js'
 
 export class ReceiverStates implements ReceiverListener {
@@ -23,7 +24,8 @@ export class ReceiverStates implements ReceiverListener {
 
   receiverError(failure: ReceiverState & { readonly message: string; readonly error: Error }): void {
     this.#bus.post('onReceiverError', this.#change(failure, this.#lastError(failure.message, failure.error)))
-    this.#log.warn(failure.message, { stream: failure.streamId, receiver: failure.name, error: failure.error })
+    const { message, streamId, name, error } = failure
+    this.#log.warn(message, { stream: streamId, receiver: name, error, ...thrownAt(error) })
   }
 
   receiverStopped(end: ReceiverState & { readonly message: string; readonly error: Error | null }): void {
@@ -31,7 +33,7 @@ export class ReceiverStates implements ReceiverListener {
     this.#bus.post('onReceiverStopped', this.#change(end, { active: false, ...error }))
     const fields = { stream: end.streamId, receiver: end.name }
     if (end.error === null) this.#log.info(`Receiver stopped: ${end.message}`, fields)
-    else this.#log.error(`Receiver stopped: ${end.message}`, { ...fields, error: end.error })
+    else this.#log.error(`Receiver stopped: ${end.message}`, { ...fields, error: end.error, ...thrownAt(end.error) })
   }
 
   #lastError(message: string, error: Error): Partial<ReceiverInfo> {

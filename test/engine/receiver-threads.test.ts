@@ -1,5 +1,5 @@
 /** Receivers in threads of their own: what tasks do does not reach them, and a lost thread loses nothing that was stored. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -33,35 +33,44 @@ async function start(fixture: string, master: string, conf: Record<string, strin
   return ssc
 }
 
-async function startMqtt(): Promise<{ broker: Mosquitto; publisher: MqttClient }> {
+async function startMqtt(): Promise<{ ssc: StreamingContext; broker: Mosquitto; publisher: MqttClient }> {
   const broker = await Mosquitto.start()
   cleanUp.push(() => broker.close())
   process.env.MILLRACE_TEST_BROKER = broker.url
-  await start('mqtt-job.ts', 'local[2]')
+  const ssc = await start('mqtt-job.ts', 'local[2]')
   await until(() => broker.log.includes('Sending SUBACK to threads'))
   const publisher = await connectAsync(broker.url)
   cleanUp.push(() => publisher.endAsync())
-  return { broker, publisher }
+  return { ssc, broker, publisher }
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition()).toBe(true), { timeout: 20_000, interval: 20 })
+  await vi.waitFor(() => expect(condition()).toBe(true), { timeout: 60_000, interval: 20 })
 }
 
 function texts(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, n) => `message ${from + n}`)
 }
 
-test('while a task computes for five seconds, messages are acknowledged and the session with keepalive 2 s lives on', async () => {
-  const { broker, publisher } = await startMqtt()
+test('while a task computes for five seconds, messages are acknowledged, the session with keepalive 2 s lives and the batch clock ticks', async () => {
+  const { ssc, broker, publisher } = await startMqtt()
+  const count = (line: string): number => broker.log.split(line).length - 1
+  const times: number[] = []
+  ssc.addStreamingListener({ onBatchSubmitted: ({ batchTime }) => void times.push(batchTime) })
   await publisher.publishAsync('threads/a', 'compute', { qos: 1 })
   await until(() => existsSync(`${directory}/computing`))
+  // The task computes until all of this has been seen, and for five seconds: so it happens while the task runs.
+  const [pings, ticks] = [count('Received PINGREQ from threads'), times.length]
   await Promise.all(texts(0, 100).map((text) => publisher.publishAsync('threads/a', text, { qos: 1 })))
-  await until(() => broker.log.split('Received PUBACK from threads').length - 1 === 101)
+  await until(() => count('Received PUBACK from threads') === 101)
+  await until(() => count('Received PINGREQ from threads') >= pings + 2)
+  await until(() => times.length >= ticks + 40)
   expect(existsSync(`${directory}/computed`)).toBe(false)
+  writeFileSync(`${directory}/go-on`, '')
   await until(() => state.received.length === 101)
   expect(state.received.sort()).toEqual(['compute', ...texts(0, 100)].sort())
   expect(broker.log).not.toMatch(/threads has exceeded timeout|Client threads (disconnected|closed|already)/)
+  expect(times).toEqual(times.map((_, n) => times[0]! + n * 100))
 })
 
 test('a task that ends its thread costs no message', async () => {

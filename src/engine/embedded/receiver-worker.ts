@@ -109,6 +109,8 @@ class ReceiverWorker {
 const port = parentPort!
 const start = workerData as ThreadStart
 process.setSourceMapsEnabled(true)
+// The user's line may lie below many of a package's.
+Error.stackTraceLimit = 50
 try {
   const { loadGraph } = (await import(start.source.module)) as { loadGraph: LoadGraph }
   const { graph, receivers } = await loadGraph(start.source.args, { parallelism: start.parallelism, conf: start.conf })

@@ -13,6 +13,7 @@ import {
   type TaskFunction,
 } from '../../rdd/task-function.js'
 import type { Time } from '../../time.js'
+import { sourceChecksum } from '../graph-functions.js'
 
 export interface StageData {
   readonly id: number
@@ -208,17 +209,4 @@ function isFunctionData(value: object): value is FunctionData {
 
 function sourceKey(id: string, time: Time | null): string {
   return time === null ? id : `${id}@${time}`
-}
-
-const checksums = new WeakMap<AnyFunction, number>()
-
-function sourceChecksum(call: AnyFunction): number {
-  let checksum = checksums.get(call)
-  if (checksum === undefined) {
-    checksum = 0
-    const source = Function.prototype.toString.call(call)
-    for (let i = 0; i < source.length; i++) checksum = (Math.imul(checksum, 31) + source.charCodeAt(i)) | 0
-    checksums.set(call, checksum)
-  }
-  return checksum
 }
