@@ -45,8 +45,10 @@ export async function openCheckpoint(
   }
   const checkpoint = await Checkpoint.open(options).catch(async (thrown) => {
     const error = toError(thrown)
-    // What another process uses is not unreadable.
-    if (!job.createOnError || MillraceError.is(error, 'DIRECTORY_IN_USE')) throw error
+    // What another process uses, or this one may not touch, is not unreadable.
+    const isOutOfReach =
+      MillraceError.is(error, 'DIRECTORY_IN_USE') || MillraceError.is(error, 'CHECKPOINT_UNAVAILABLE')
+    if (!job.createOnError || isOutOfReach) throw error
     const aside = `${options.directory}.unreadable-${Date.now()}`
     await rename(options.directory, aside)
     job.onError(`The checkpoint cannot be read and is now ${aside}; beginning anew`, error)

@@ -167,6 +167,13 @@ export class StreamingContext extends ProcessContexts {
     if (typeof receiver?.attach !== 'function') {
       throw new MillraceError('ILLEGAL_ARGUMENT', `receiverStream needs a Receiver, not ${kindOf(receiver)}.`)
     }
+    for (const method of ['onStart', 'onStop'] as const) {
+      if (typeof receiver[method] === 'function') continue
+      throw new MillraceError(
+        'ILLEGAL_ARGUMENT',
+        `${receiver.constructor.name} has no ${method}; a receiver needs both onStart and onStop.`,
+      )
+    }
     if (receiver.streamId !== -1 || [...this.#receivers.values()].includes(receiver)) {
       throw new MillraceError(
         'ILLEGAL_ARGUMENT',

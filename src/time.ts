@@ -50,7 +50,7 @@ export function toMilliseconds(duration: Duration): number {
   }
   throw new MillraceError(
     'INVALID_DURATION',
-    `${JSON.stringify(duration)} is not a duration. Expected a whole number of milliseconds or text such as '500ms', '1s', '2m', '1h'.`,
+    `${typeof duration === 'string' ? JSON.stringify(duration) : String(duration)} is not a duration. Expected a whole number of milliseconds or text such as '500ms', '1s', '2m', '1h'.`,
     { details: { value: duration } },
   )
 }

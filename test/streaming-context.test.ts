@@ -105,6 +105,7 @@ describe('the states of a StreamingContext', () => {
   test('wrong settings are told when the context is made', () => {
     const make = (options: object) => () => new StreamingContext({ appName: 'x', batchInterval: '1s', ...options })
     expect(make({ batchInterval: 'soon' })).toThrow(code('INVALID_DURATION'))
+    expect(make({ batchInterval: Number.NaN })).toThrow(/^NaN is not a duration/)
     expect(make({ batchInterval: 0 })).toThrow(code('INVALID_DURATION'))
     expect(make({ conf: { 'spark.streaming.blockIntervall': '1s' } })).toThrow(/spark\.streaming\.blockInterval/)
     expect(make({ master: 'local[4]' })).toThrow(code('MASTER_NEEDS_JOB_MODULE'))
@@ -132,6 +133,14 @@ describe('the states of a StreamingContext', () => {
     ['a receiver class', (ssc) => ssc.receiverStream(Source as any), /needs a Receiver, not the class Source/],
     // biome-ignore lint/suspicious/noExplicitAny: as above
     ['no receiver', (ssc) => ssc.receiverStream(undefined as any), /needs a Receiver, not undefined/],
+    [
+      'a receiver without onStop',
+      (ssc) => ssc.receiverStream(Object.assign(new Source(), { onStop: undefined as never })),
+      /Source has no onStop/,
+    ],
+    ['a union of nothing', (ssc) => ssc.union([]), /at least one stream/],
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    ['a union without streams', (ssc) => (ssc.union as any)(), /at least one stream/],
     // biome-ignore lint/suspicious/noExplicitAny: as above
     ['a queue that is none', (ssc) => ssc.queueStream(5 as any), /array of batches, not the number 5/],
     ['a port that is none', (ssc) => ssc.socketTextStream('127.0.0.1', 70_000), /1 to 65535/],

@@ -93,7 +93,7 @@ export function readArguments(command: Command, args: readonly string[]): Given 
   } catch (error) {
     if (error instanceof UsageError) throw error
     // Node explains how to pass a positional that begins with a dash, which no one here wants.
-    throw new UsageError((error as Error).message.split('. To specify')[0]!)
+    throw new UsageError(`${(error as Error).message.split('. To specify')[0]!}; see millrace ${command.name} --help.`)
   }
 }
 

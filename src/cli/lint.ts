@@ -30,7 +30,7 @@ export const lint: Command = {
     const problems = await problemsOf(job)
     for (const { isError, text } of problems) console.log(`${isError ? 'error' : 'warning'}  ${text}`)
     const errors = problems.filter(({ isError }) => isError).length
-    console.log(`${path}: ${errors} errors, ${problems.length - errors} warnings`)
+    console.log(`${path}: ${counted(errors, 'error')}, ${counted(problems.length - errors, 'warning')}`)
     return errors === 0 ? 0 : 1
   },
 }
@@ -94,4 +94,8 @@ function contextProblems(ssc: StreamingContext): Problem[] {
     })
   }
   return problems
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

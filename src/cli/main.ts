@@ -58,22 +58,42 @@ function explain(error: unknown): string {
   if (!(error instanceof Error)) return `Thrown value that is not an Error: ${String(error)}`
   if (!MillraceError.is(error)) return error.stack ?? error.message
   const lines = [`${error.code}: ${error.message}`]
-  // The text of these shows the place already.
-  const places = new Set(error.code.startsWith('JOB_MODULE') ? [] : userFrames(error))
+  const places = new Set(userFrames(error))
   for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
     const name = MillraceError.is(cause) ? cause.code : cause.name
     if (!lines.some((line) => line.includes((cause as Error).message)))
       lines.push(`  caused by ${name}: ${cause.message}`)
     for (const frame of userFrames(cause)) places.add(frame)
   }
-  lines.push(...places)
+  // The text of these shows the place already.
+  if (!error.code.startsWith('JOB_MODULE')) lines.push(...places)
   return lines.join('\n')
+}
+
+/** What to say when nothing is left that could go on, and the command has not ended. */
+async function waitsInVain(): Promise<MillraceError> {
+  const { lastContext } = await import('../process-contexts.js')
+  return lastContext()?.getState() === 'INITIALIZED'
+    ? new MillraceError(
+        'JOB_MODULE_INVALID',
+        'The script makes a StreamingContext and never starts it. Expected: await ssc.start()',
+      )
+    : new MillraceError('JOB_MODULE_FAILED', 'The job waits for a promise that nothing can settle any more.')
 }
 
 // The user's line may lie below many of ours.
 Error.stackTraceLimit = 50
 // Who reads no further, as `head` does, wants no more: end as other programs do, without a word.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  console.error(`millrace: standard output cannot be written: ${error.message}`)
+  process.exit(1)
+})
+// Node would end here with status 13 and no word.
+process.once('beforeExit', async () => {
+  console.error(`millrace: ${explain(await waitsInVain())}`)
+  process.exit(1)
+})
 
 let status: number
 try {

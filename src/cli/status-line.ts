@@ -99,8 +99,10 @@ export class StatusLine implements StreamingListener {
       process.stderr.write(`${text}\n`)
       return
     }
-    const width = process.stderr.columns ?? 80
-    const line = text.slice(0, width - 1)
+    // A terminal that does not know its size says 0.
+    const width = process.stderr.columns || 80
+    while (parts.length > 1 && parts.join('  ').length >= width) parts.pop()
+    const line = parts.join('  ').slice(0, width - 1)
     this.#shown = ''
     process.stderr.write(erase + line)
     this.#shown = line

@@ -1,5 +1,6 @@
 /** DStream: a typed handle on a node of the graph. Every operation makes a node and returns a handle on it. */
 import { assertFunction } from '../arguments.js'
+import { MillraceError } from '../errors.js'
 import { unite } from '../rdd/combination.js'
 import type { Condition, Item, Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
@@ -7,7 +8,6 @@ import { countInOne, reduceInOne } from '../rdd/single-result.js'
 import type { SparkContext } from '../rdd/spark-context.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import { type Duration, Time, toMilliseconds } from '../time.js'
-import type { DStreamGraph } from './dstream-graph.js'
 import { rddsBetween, TransformedNode } from './nodes.js'
 import { PairOperations } from './pair-operations.js'
 import type { StreamNode } from './stream-node.js'
@@ -225,9 +225,10 @@ export function streamOf<T>(node: StreamNode): DStream<T> {
 
 /** One stream of the records of several. @internal */
 export function uniteStreams<T>(streams: readonly DStream<T>[]): DStream<T> {
-  const graph: DStreamGraph | undefined = streams[0]?.node.graph
+  const first = (streams as readonly DStream<T>[] | undefined)?.[0]
+  if (first === undefined) throw new MillraceError('ILLEGAL_ARGUMENT', 'A union needs at least one stream.')
   return streamOf(
-    new TransformedNode(graph as DStreamGraph, {
+    new TransformedNode(first.node.graph, {
       operation: 'union',
       parents: streams.map((stream) => stream.node),
       build: (rdds) => unite(rdds),

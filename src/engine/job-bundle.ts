@@ -97,7 +97,9 @@ async function compile(source: string, directory: string, native: NativeCode): P
   } catch (cause) {
     const { errors } = cause as BuildFailure
     if (!Array.isArray(errors)) throw cause
-    const messages = await formatMessages(errors, { kind: 'error', color: false })
+    // Notes on how to call esbuild differently are of no use to somebody who does not call it.
+    const plain = errors.map((error) => ({ ...error, notes: error.notes.filter(({ location }) => location !== null) }))
+    const messages = await formatMessages(plain, { kind: 'error', color: false })
     const text = messages.map((message) => message.trim()).join('\n')
     throw new MillraceError('JOB_MODULE_COMPILE_FAILED', `${source} does not compile.\n${text}`, {
       details: {

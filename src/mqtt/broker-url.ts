@@ -35,7 +35,7 @@ export interface BrokerUrl {
  */
 export function parseBrokerUrl(text: unknown): BrokerUrl {
   const refuse = (why: string): never => {
-    const shown = typeof text === 'string' ? text.replace(/\/\/[^/]*@/, '//***@').replace(/\?.*$/, '') : String(text)
+    const shown = typeof text === 'string' ? withoutSecrets(text) : String(text)
     throw new MillraceError(
       'MQTT_INVALID_URL',
       `${JSON.stringify(shown)} is not a broker URL: ${why}. Expected something like mqtt://host:1883, mqtts://host:8883, ws://host:80/path or wss://host/path.`,
@@ -49,12 +49,15 @@ export function parseBrokerUrl(text: unknown): BrokerUrl {
     return refuse('it cannot be read as a URL')
   }
   const transport = schemes[url.protocol]
-  if (transport === undefined) return refuse(`the scheme ${url.protocol.slice(0, -1)} is not one of MQTT's`)
+  if (transport === undefined) {
+    // In user:password@host the user looks like a scheme.
+    if (!text.includes('//')) return refuse('it has no scheme')
+    return refuse(`the scheme ${url.protocol.slice(0, -1)} is not one of MQTT's`)
+  }
   if (url.hostname === '') return refuse('it has no host')
   if (url.port === '0') return refuse('port 0 cannot be connected to')
   const web = transport === 'ws' || transport === 'wss'
-  if (!web && url.pathname !== '' && url.pathname !== '/')
-    return refuse(`it has a path, ${url.pathname}, and only ws and wss URLs may`)
+  if (!web && url.pathname !== '' && url.pathname !== '/') return refuse('it has a path, and only ws and wss URLs may')
   let clientId: string | null = null
   for (const [key, value] of url.searchParams) {
     if (key !== 'clientId' && key !== 'client_id') return refuse(`the parameter ${key} is unknown; only clientId is`)
@@ -73,6 +76,14 @@ export function parseBrokerUrl(text: unknown): BrokerUrl {
     username: url.username === '' ? null : decode(url.username, refuse),
     password: url.password === '' ? null : decode(url.password, refuse),
   }
+}
+
+/** The text with all that may belong to user and password left out, whatever is wrong with it: a password may hold / and ? and @. */
+function withoutSecrets(text: string): string {
+  const at = text.lastIndexOf('@')
+  const scheme = /^\s*[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0] ?? ''
+  const shown = at < 0 ? text : `${scheme}***@${text.slice(at + 1)}`
+  return shown.replace(/\?.*$/s, '')
 }
 
 function decode(text: string, refuse: (why: string) => never): string {

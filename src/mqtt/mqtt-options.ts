@@ -1,4 +1,5 @@
 /** What a user may say about an MQTT connection, checked once, where it is written. */
+import { kindOf } from '../arguments.js'
 import { MillraceError } from '../errors.js'
 import type { StorageLevel } from '../rdd/storage-level.js'
 import { type Duration, toMilliseconds } from '../time.js'
@@ -165,7 +166,13 @@ export function resolveReceiver(
   options: MqttReceiverOptions,
 ): ResolvedReceiver {
   const connection = resolveConnection(brokerUrl, options, receiverKeys)
-  const filters = typeof topics === 'string' ? [topics] : [...topics]
+  if (typeof topics !== 'string' && !Array.isArray(topics)) {
+    throw new MillraceError(
+      'MQTT_INVALID_TOPIC_FILTER',
+      `A receiver needs a topic filter or an array of them, not ${kindOf(topics)}.`,
+    )
+  }
+  const filters: readonly string[] = typeof topics === 'string' ? [topics] : [...topics]
   if (filters.length === 0) {
     throw new MillraceError('MQTT_INVALID_TOPIC_FILTER', 'No topic filter was given; a receiver needs at least one.')
   }
@@ -212,12 +219,13 @@ export function resolveConnection(
   options: MqttConnectionOptions,
   keys: readonly string[] = connectionKeys,
 ): ResolvedConnection {
+  assertMqttOptions(options)
   for (const key of Object.keys(options)) {
     if (keys.includes(key)) continue
     const known = otherNames[key] ?? keys.find((one) => one.toLowerCase() === key.toLowerCase())
     throw invalidOption(key, known === undefined ? `Known options: ${keys.join(', ')}` : `Did you mean ${known}?`)
   }
-  const urls = (typeof brokerUrl === 'string' ? [brokerUrl] : [...brokerUrl]).map(parseBrokerUrl)
+  const urls = (Array.isArray(brokerUrl) ? brokerUrl : [brokerUrl]).map(parseBrokerUrl)
   const first = urls[0]
   if (first === undefined) throw new MillraceError('MQTT_INVALID_URL', 'No broker URL was given.')
   const clientId = options.clientId ?? first.clientId
@@ -225,12 +233,22 @@ export function resolveConnection(
     throw invalidOption('clientId', `Expected a text of 1 to 65,535 bytes, not ${JSON.stringify(clientId)}.`)
   }
   if (options.will !== undefined) checkTopicName(options.will.topic)
+  const username = options.username ?? first.username
+  const password = options.password ?? first.password
+  if (username !== null && typeof username !== 'string') {
+    throw invalidOption('username', `Expected a text, not ${kindOf(username)}.`)
+  }
+  // The value is never shown.
+  if (password !== null && typeof password !== 'string' && !Buffer.isBuffer(password)) {
+    throw invalidOption('password', `Expected a text or a Buffer, not a ${typeof password}.`)
+  }
+  if (password !== null && username === null) throw invalidOption('password', 'It needs a username beside it.')
   const keepaliveSeconds = integer(options, 'keepalive', 1, 65_535, 60)
   return {
     addresses: urls.map((url) => url.address),
     clientId,
-    username: options.username ?? first.username,
-    password: options.password ?? first.password,
+    username,
+    password,
     protocolVersion: options.protocolVersion === undefined ? null : oneOf(options, 'protocolVersion', [4, 5], 5),
     keepaliveSeconds,
     connectTimeoutMs: duration(options, 'connectTimeout', 30_000),
@@ -240,6 +258,12 @@ export function resolveConnection(
     wsHeaders: options.wsHeaders ?? {},
     userProperties: options.userProperties ?? {},
   }
+}
+
+/** Throws `MQTT_INVALID_OPTION` when what should be options is no object. */
+export function assertMqttOptions(options: unknown): void {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return
+  throw new MillraceError('MQTT_INVALID_OPTION', `MQTT options are an object, not ${kindOf(options)}.`)
 }
 
 function invalidOption(name: string, rule: string): MillraceError {

@@ -1,8 +1,11 @@
 /** MqttReceiver: messages of an MQTT broker as a stream. Blocks hold messages as they came; they are decoded in the task that reads them. */
 import { randomBytes } from 'node:crypto'
-import { MillraceError } from '../errors.js'
+import { kindOf } from '../arguments.js'
+import { MillraceError, toError } from '../errors.js'
+import { Log } from '../log.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import { Receiver } from '../receiver/receiver.js'
+import { type FaultOwner, ownsFaults } from '../receiver/receiver-faults.js'
 import { BLOCK_HEADER_LENGTH, BlockReader, type MqttMessage, readBlockHeader } from './message-block.js'
 import { type IngestSink, MqttIngest } from './mqtt-ingest.js'
 import { type MqttReceiverOptions, type ResolvedReceiver, resolveReceiver } from './mqtt-options.js'
@@ -39,13 +42,21 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
   #filter: RedeliveryFilter | null = null
   /** Records of the block being read, while `processMqttMessages` runs. */
   #output: T[] | null = null
+  /** What `processMqttMessages` leaves behind belongs to no task any more; where the receiver runs, its supervisor hears of it. */
+  readonly #decodingFaults: FaultOwner = {
+    reportError: (message, error) => {
+      if (this.streamId >= 0) this.reportError(message, error)
+      else Log.fromEnvironment().warn(message, { receiver: this.constructor.name, error: toError(error) })
+    },
+    restart: (message, error) => this.#decodingFaults.reportError(message, error),
+  }
 
   constructor(
     brokerUrl: string | readonly string[],
     topics: string | readonly string[],
     options: MqttReceiverOptions = {},
   ) {
-    super(options.storageLevel ?? StorageLevel.MEMORY_AND_DISK_2)
+    super(options?.storageLevel ?? StorageLevel.MEMORY_AND_DISK_2)
     this.#options = resolveReceiver(brokerUrl, topics, options)
     this.#clientId = this.#options.clientId ?? `millrace-${randomBytes(6).toString('hex')}`
   }
@@ -127,11 +138,16 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
     if (records === undefined || records === null) return
     if (Array.isArray(records)) for (let i = 0; i < records.length; i++) output.push(records[i] as T)
     else if (typeof records === 'string') output.push(records)
-    else for (const record of records) output.push(record)
+    else if (typeof records[Symbol.iterator] === 'function') for (const record of records) output.push(record)
+    else throw notRecords(records)
   }
 
   /** Reads messages until a chunk is full; false at the end of the block. */
   #fill(reader: BlockReader, records: T[]): boolean {
+    return ownsFaults(this.#decodingFaults, () => this.#decode(reader, records))
+  }
+
+  #decode(reader: BlockReader, records: T[]): boolean {
     this.#output = records
     try {
       while (records.length < CHUNK_RECORDS) {
@@ -145,6 +161,19 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
       this.#output = null
     }
   }
+}
+
+/** The error of a `processMqttMessages` that gave neither records nor nothing. */
+function notRecords(returned: unknown): MillraceError {
+  const isPromise = typeof (returned as PromiseLike<unknown>).then === 'function'
+  // That it is refused here is all there is to say of it, also when it is rejected later.
+  if (isPromise) void Promise.resolve(returned).catch(() => {})
+  return new MillraceError(
+    'ILLEGAL_ARGUMENT',
+    `processMqttMessages returned ${isPromise ? 'a promise' : kindOf(returned)}; expected an array or another iterable of records, or nothing.${
+      isPromise ? ' It runs for each message and must not wait: do what waits in foreachPartition.' : ''
+    }`,
+  )
 }
 
 function decodeError(receiver: object, message: BlockReader, cause: unknown): unknown {

@@ -6,13 +6,12 @@
  * One restart is in flight at a time: calls that come meanwhile are reported and collapse into it. `onStart` is called only
  * after the promise of the last `onStop` has settled, so two sources never run at once.
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
-import { isMainThread } from 'node:worker_threads'
 import { MillraceError, toError } from '../errors.js'
 import type { Clock } from '../time.js'
 import { BlockGenerator } from './block-generator.js'
 import { RateLimiter } from './rate-limiter.js'
 import type { ReceivedBytes, Receiver, ReceiverSink } from './receiver.js'
+import { ownsFaults } from './receiver-faults.js'
 
 /** Where blocks go. Each call resolves when the block is as safe as the storage level and the log promise. */
 export interface BlockStore {
@@ -77,7 +76,6 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
 
   /** Starts the receiver; resolves when `onStart` has returned, whatever came of it. */
   async start(): Promise<void> {
-    watchFaults()
     this.#generator.start()
     this.#state = 'started'
     await this.#then(() => this.#startReceiver())
@@ -158,7 +156,7 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
     // First, as in Spark: a receiver may report errors, and stop itself, before its onStart returns.
     this.#options.events.started()
     try {
-      await current.run(this as ReceiverSupervisor<unknown>, () => this.#receiver.onStart())
+      await ownsFaults(this as ReceiverSupervisor<unknown>, () => this.#receiver.onStart())
     } catch (error) {
       this.restart(`${this.#receiver.constructor.name}.onStart failed`, error, null)
     }
@@ -166,7 +164,7 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
 
   async #stopReceiver(): Promise<void> {
     try {
-      await current.run(this as ReceiverSupervisor<unknown>, () => this.#receiver.onStop())
+      await ownsFaults(this as ReceiverSupervisor<unknown>, () => this.#receiver.onStop())
     } catch (error) {
       this.reportError(`${this.#receiver.constructor.name}.onStop failed`, error)
     }
@@ -205,36 +203,4 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
     this.#work = this.#work.then(step)
     return this.#work
   }
-}
-
-/** The supervisor whose receiver's code is running, also in what that code left running: timers, sockets, promises. */
-const current = new AsyncLocalStorage<ReceiverSupervisor<unknown>>()
-let isWatching = false
-
-/**
- * Lets what a receiver's code throws where nobody catches it reach its supervisor: a promise nobody awaited is reported, a timer
- * or an event that threw, such as a socket's error that nobody listened to, restarts the receiver. All else stays fatal.
- */
-function watchFaults(): void {
-  if (isWatching) return
-  isWatching = true
-  process.on('unhandledRejection', (reason) => {
-    const supervisor = current.getStore()
-    if (supervisor !== undefined)
-      supervisor.reportError('A promise of the receiver was rejected and nobody awaited it', reason)
-    else if (process.listenerCount('unhandledRejection') === 1) throw reason
-  })
-  process.on('uncaughtException', (error) => {
-    const supervisor = current.getStore()
-    if (supervisor !== undefined) supervisor.restart('The receiver threw an error that nobody caught', error, null)
-    else if (process.listenerCount('uncaughtException') === 1) endWith(error)
-  })
-}
-
-/** Ends this thread as it would have ended had nobody listened. */
-function endWith(error: unknown): void {
-  if (!isMainThread) throw error
-  // Thrown again it would end the process with status 7, for a fault of the listener.
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : `Uncaught ${String(error)}`}\n`)
-  process.exit(1)
 }

@@ -8,8 +8,8 @@
  */
 import { join } from 'node:path'
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
-import { MillraceError } from '../errors.js'
-import { openDirectory } from '../storage/directory-handle.js'
+import { MillraceError, toError } from '../errors.js'
+import { type DirectoryHandle, openDirectory } from '../storage/directory-handle.js'
 import { DirectoryLock } from '../storage/directory-lock.js'
 import { Journal } from '../storage/journal.js'
 import { JOURNAL_FORMAT_VERSION, type JournalEvent } from '../storage/journal-events.js'
@@ -46,12 +46,11 @@ export class Checkpoint {
   }
 
   /**
-   * Opens the directory, making it when it is not there. Throws `DIRECTORY_IN_USE` when a process uses it, `CHECKPOINT_MISMATCH`
+   * Opens the directory, making it when it is not there. Throws `CHECKPOINT_UNAVAILABLE` when it cannot be, `DIRECTORY_IN_USE` when a process uses it, `CHECKPOINT_MISMATCH`
    * when another job, or this one with another batch interval, wrote it, `CHECKPOINT_VERSION`, and what opening the log throws.
    */
   static async open(options: CheckpointOptions): Promise<Checkpoint> {
-    const root = await openDirectory(options.directory)
-    const lock = await DirectoryLock.acquire(options.directory)
+    const { root, lock } = await takeDirectory(options.directory)
     let journal: Journal | null = null
     try {
       const onError = (error: Error): void => options.onError('The log has a problem', error)
@@ -141,6 +140,20 @@ export class Checkpoint {
     } finally {
       await this.#lock.release()
     }
+  }
+}
+
+/** The directory, there and held by this process. */
+async function takeDirectory(path: string): Promise<{ root: DirectoryHandle; lock: DirectoryLock }> {
+  try {
+    return { root: await openDirectory(path), lock: await DirectoryLock.acquire(path) }
+  } catch (error) {
+    if (MillraceError.is(error)) throw error
+    throw new MillraceError(
+      'CHECKPOINT_UNAVAILABLE',
+      `The checkpoint directory ${path} cannot be used: ${toError(error).message}. Expected a directory in which this process may make, read and write files; it is made when it is not there.`,
+      { cause: error, details: { directory: path } },
+    )
   }
 }
 

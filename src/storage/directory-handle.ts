@@ -1,6 +1,6 @@
 /** A directory as durable storage sees it: the few file operations it makes, behind an interface, so that tests can fill the disk or cut the power. */
 import * as fs from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 /** A directory that exists. Every operation rejects with the system's error (`ENOSPC`, `EROFS`, `EACCES` …). */
 export interface DirectoryHandle {
@@ -37,8 +37,29 @@ export interface FileHandle {
 
 /** Opens the directory at `path` of the machine's file system, making it and its parents when they are not there. */
 export async function openDirectory(path: string): Promise<DirectoryHandle> {
-  await fs.mkdir(path, { recursive: true })
+  await make(path)
   return new SystemDirectory(path)
+}
+
+/** Node's `recursive` tries for ever where a directory is there and nothing can be made in it, as in /proc. */
+async function make(path: string): Promise<void> {
+  try {
+    await fs.mkdir(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await isDirectory(path))) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path || (await isDirectory(parent))) throw error
+    await make(parent)
+    await make(path)
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return await fs.stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
 }
 
 class SystemDirectory implements DirectoryHandle {

@@ -12,6 +12,8 @@ const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 export interface CliOptions {
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
+  /** Of the terminal. @default 100 */
+  readonly columns?: number
 }
 
 export interface CliResult {
@@ -36,6 +38,11 @@ export function startNode(script: string, options: CliOptions = {}): RunningCli 
   return new RunningCli(process.execPath, [script], options)
 }
 
+/** The same under a shell script, which runs it as `"$@"`. */
+export function startCliWith(script: string, args: readonly string[], options: CliOptions = {}): RunningCli {
+  return new RunningCli('bash', ['-c', script, 'bash', process.execPath, main, ...args], options)
+}
+
 /** The same with standard output piped into another command; the status is that of `millrace`. */
 export function cliInto(reader: string, args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const command = [process.execPath, main, ...args].map((part) => `'${part}'`).join(' ')
@@ -43,12 +50,16 @@ export function cliInto(reader: string, args: readonly string[], options: CliOpt
 }
 
 /**
- * The same in a terminal of 100 columns: standard output and standard error are its screen, what is typed is standard input.
+ * The same in a terminal: standard output and standard error are its screen, what is typed is standard input.
  * `exec`, because Ctrl-C also goes to a shell that waits there, and some shells then end with 130 whatever the command says.
  */
 export function startCliInTerminal(args: readonly string[], options: CliOptions = {}): RunningCli {
   const command = [process.execPath, main, ...args].map((part) => `'${part}'`).join(' ')
-  return new RunningCli('script', ['-qefc', `stty cols 100; exec ${command}`, '/dev/null'], options)
+  return new RunningCli(
+    'script',
+    ['-qefc', `stty cols ${options.columns ?? 100}; exec ${command}`, '/dev/null'],
+    options,
+  )
 }
 
 export class RunningCli {

@@ -1,7 +1,7 @@
 /** `millrace run`: jobs and scripts, settings, ends, and files that are wrong. */
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { cli, files, printedBatches, startCli, startCliInTerminal } from './cli.js'
+import { cli, files, printedBatches, startCli, startCliInTerminal, startCliWith } from './cli.js'
 
 const numbers = `import { defineJob } from 'millrace'
 export default defineJob({ name: 'numbers', batchInterval: '50ms' }, (ssc) => {
@@ -67,6 +67,21 @@ export default defineJob({ name: 'counting', batchInterval: '100ms' }, (ssc) => 
     }
   })
 
+  it.each([['file'], ['file/below'], ['/proc/nothing']])('says that %s cannot hold a checkpoint', async (directory) => {
+    const cwd = files({ 'job.ts': numbers, file: '' })
+    const { status, stderr } = await cli(['run', 'job.ts', '--checkpoint', directory], { cwd })
+    expect(status).toBe(1)
+    expect(stderr).toContain(`millrace: CHECKPOINT_UNAVAILABLE: The checkpoint directory ${directory} cannot be used: `)
+    expect(stderr).not.toMatch(/^ {4}at /m)
+  })
+
+  it('says that its output cannot be written', async () => {
+    const running = startCliWith('exec "$@" > /dev/full', ['run', 'job.ts'], { cwd: files({ 'job.ts': numbers }) })
+    const { status, stderr } = await running.ended
+    expect(stderr).toMatch(/^millrace: standard output cannot be written: .*ENOSPC/m)
+    expect(status).toBe(1)
+  })
+
   it('runs a script that makes its own context', async () => {
     const script = `import { StreamingContext } from 'millrace'
 const ssc = new StreamingContext({ appName: 'script', batchInterval: '50ms' })
@@ -128,6 +143,13 @@ await ssc.start()
     // Lines of the job stand alone: what was shown is erased before they are written.
     expect(stdout).not.toMatch(/messages\/s[^\r\n]*(begin|end) \d/)
     expect(stdout.match(/end \d+/g)!.length).toBe(stdout.match(/begin \d+/g)!.length)
+  })
+
+  it('leaves whole fields of the status line out where a terminal is narrow', async () => {
+    const running = startCliInTerminal(['run', 'job.ts'], { cwd: files({ 'job.ts': endless }), columns: 40 })
+    await running.says(/\d+ batches {2}0 messages\/s\r.\[K/)
+    running.type('\x03')
+    expect((await running.ended).status).toBe(0)
   })
 
   it('writes the status line by line where there is no terminal, when asked', async () => {
@@ -208,6 +230,53 @@ describe('a job file that is wrong', () => {
     expect(stderr).toContain('no such mill')
     expect(stderr).toContain(`${join(cwd, 'lib/broken.ts')}:3:9`)
     expect(stderr).toContain(`${join(cwd, 'job.ts')}:4:1`)
+  })
+
+  it.each([
+    ['local', ''],
+    ['local[2]', ''],
+    ['local', 'async '],
+  ])('throws while the graph is built on %s by an %sfunction: the line is shown, once', async (master, async) => {
+    const text = `import { defineJob } from 'millrace'
+export default defineJob({ name: 'x', batchInterval: '1s' }, ${async}(ssc) => {
+  ssc.queueStream([[1]]).print()
+  throw new RangeError('no such mill')
+})
+`
+    const cwd = files({ 'job.ts': text })
+    const { status, stderr } = await cli(['run', 'job.ts', '--master', master], { cwd })
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^millrace: JOB_MODULE_FAILED: .*job\.ts failed: no such mill\n/)
+    expect(stderr.split(`${join(cwd, 'job.ts')}:4:9`)).toHaveLength(2)
+  })
+
+  it.each([
+    ['waits for what never comes', 'await new Promise(() => {})', 'JOB_MODULE_FAILED: The job waits for a promise'],
+    [
+      'never starts its context',
+      "import { StreamingContext } from 'millrace'\nnew StreamingContext({ appName: 'x', batchInterval: '1s' }).queueStream([[1]]).print()",
+      'JOB_MODULE_INVALID: The script makes a StreamingContext and never starts it. Expected: await ssc.start()',
+    ],
+  ])('%s: that is said', async (_, text, said) => {
+    const { status, stderr } = await cli(['run', 'job.ts'], { cwd: files({ 'job.ts': text }) })
+    expect(status).toBe(1)
+    expect(stderr).toContain(`millrace: ${said}`)
+  })
+
+  it('exports jobs by name only: they are named', async () => {
+    const text = `import { defineJob } from 'millrace'
+export const counts = defineJob({ name: 'a' }, () => {})
+export const means = defineJob({ name: 'b' }, () => {})
+`
+    const { stderr } = await cli(['run', 'job.ts'], { cwd: files({ 'job.ts': text }) })
+    expect(stderr).toMatch(/JOB_MODULE_INVALID: .* exports by name: counts, means; one of them must be the default/)
+  })
+
+  it('imports a package that is not there: the line is shown, without advice about another program', async () => {
+    const { stderr } = await cli(['run', 'job.ts'], { cwd: files({ 'job.ts': "import 'no-such-package'\n" }) })
+    expect(stderr).toContain('JOB_MODULE_COMPILE_FAILED')
+    expect(stderr).toMatch(/no-such-package.*job\.ts:1:7/s)
+    expect(stderr).not.toContain('external')
   })
 
   it('does not compile: the line is shown', async () => {

@@ -135,6 +135,51 @@ test('an error of processMqttMessages names topic and place in the block and kee
   )
 })
 
+test.each([
+  ['a promise', async () => ['x'], /returned a promise; expected an array .* must not wait/],
+  ['a promise that is rejected', async () => Promise.reject(new Error('late')), /returned a promise/],
+  ['a number', () => 5, /returned the number 5; expected an array/],
+  ['an object', () => ({ v: 1 }), /returned an object of Object/],
+])('what processMqttMessages must not return is named: %s', async (_, decode, text) => {
+  class Wrong extends MqttReceiver<unknown> {
+    override processMqttMessages = decode as () => never
+  }
+  const broker = await mosquitto()
+  const receiver = new Wrong(broker.url, 'wrong')
+  const sink = run(receiver)
+  sink.isRaw = true
+  await subscribed(broker, receiver, sink)
+  await broker.publish('wrong', 'x')
+  await sink.until(() => sink.messages === 1)
+  const read = () => [...receiver.readBlock(Buffer.concat(sink.blocks))]
+  expect(read).toThrow(expect.objectContaining({ code: 'MQTT_DECODE_FAILED', details: { topic: 'wrong', index: 0 } }))
+  expect(read).toThrow(text)
+})
+
+test('a promise of processMqttMessages that nobody awaits is reported when it fails, and so is a timer that throws', async () => {
+  class Careless extends MqttReceiver<string> {
+    override processMqttMessages(payload: Buffer): string[] {
+      void Promise.reject(new Error('nobody awaits me'))
+      setTimeout(() => {
+        throw new Error('nobody catches me')
+      }, 1)
+      return [payload.toString()]
+    }
+  }
+  const broker = await mosquitto()
+  const receiver = new Careless(broker.url, 'careless')
+  const sink = run(receiver)
+  await subscribed(broker, receiver, sink)
+  await broker.publish('careless', 'x')
+  await sink.until(() => sink.reports.length === 2)
+  expect(sink.records).toEqual(['x'])
+  expect(sink.reports.map(({ error }) => String(error))).toEqual([
+    'Error: nobody awaits me',
+    'Error: nobody catches me',
+  ])
+  expect([sink.restarts, sink.stops]).toEqual([[], []])
+})
+
 test('a malformed JSON message goes to the dead-letter handler and the others go on', async () => {
   const broker = await mosquitto()
   const letters: unknown[] = []
