@@ -40,7 +40,14 @@ async function compareStates(name, configure, saved = false) {
       return readings.mapWithState(configure === null ? spec : configure(spec))
     })
   }
-  report(`mapWithState ${name === 'mapWithState' ? '' : name}`.trim(), `${keysMany / 1000}k keys`, medians[keysMany], `${keysFew / 1000}k keys`, medians[keysFew], 3)
+  report(
+    `mapWithState ${name === 'mapWithState' ? '' : name}`.trim(),
+    `${keysMany / 1000}k keys`,
+    medians[keysMany],
+    `${keysFew / 1000}k keys`,
+    medians[keysFew],
+    3,
+  )
 }
 
 /** Every batch has the same keys, so that both windows hold as many. */
