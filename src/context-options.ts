@@ -6,6 +6,7 @@ import type { GraphSource } from './engine/recording-engine.js'
 import type { EngineSetup } from './engines.js'
 import { MillraceError } from './errors.js'
 import type { Log } from './log.js'
+import type { OutsideAccess } from './rdd/outside-access.js'
 import type { Clock, Duration } from './time.js'
 
 export interface StreamingContextOptions {
@@ -36,6 +37,8 @@ export interface StreamingContextParts {
   readonly ambient?: readonly ConfLayer[]
   /** Where other threads and processes find the graph this context is being given. */
   readonly source?: GraphSource
+  /** Files and commands. @default those of this machine */
+  readonly outside?: OutsideAccess
 }
 
 export type StreamingContextState = 'INITIALIZED' | 'ACTIVE' | 'STOPPED'

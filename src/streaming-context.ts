@@ -109,7 +109,7 @@ export class StreamingContext extends ProcessContexts {
     this.sparkContext = new SparkContext(options.appName, {
       runner: this.#engine.runner,
       application: () => this.#engine.application ?? null,
-      outside: localAccess,
+      outside: parts.outside ?? localAccess,
       settings: {
         takeScaleUp: Math.max(2, this.conf.get('spark.rdd.limit.scaleUpFactor')),
         validatesOutput: this.conf.get('spark.hadoop.validateOutputSpecs'),

@@ -2,7 +2,13 @@
 import { fileURLToPath } from 'node:url'
 import { Conf } from './conf.js'
 import { describeGraph } from './engine/graph-functions.js'
-import { type GraphSource, type LoadedGraph, type LoadOptions, RecordingEngine } from './engine/recording-engine.js'
+import {
+  type GraphSource,
+  type LoadedGraph,
+  type LoadOptions,
+  RecordingEngine,
+  recordedAccess,
+} from './engine/recording-engine.js'
 import { MillraceError, toError } from './errors.js'
 import { isJob } from './job.js'
 import { StreamingContext } from './streaming-context.js'
@@ -33,7 +39,7 @@ export async function graphOf(job: unknown, { parallelism, conf }: LoadOptions, 
     )
   }
   const engine = new RecordingEngine(parallelism)
-  const parts = { engine: () => engine, ambient: [] }
+  const parts = { engine: () => engine, ambient: [], outside: recordedAccess }
   const options = { appName: job.name, batchInterval: job.batchInterval, conf: Conf.from(conf) }
   const ssc = new StreamingContext(options, parts)
   try {

@@ -2,8 +2,10 @@
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
 import { MillraceError } from '../errors.js'
 import type { JobRunner } from '../rdd/job-runner.js'
+import type { FileSplit, OutsideAccess } from '../rdd/outside-access.js'
 import type { AnyFunction } from '../rdd/task-function.js'
 import type { Receiver } from '../receiver/receiver.js'
+import { localAccess } from '../storage/local-access.js'
 import type { BatchClock, Engine, ReceiverHost } from './engine.js'
 
 /** A graph built in a worker. */
@@ -37,6 +39,22 @@ export interface GraphSource {
 
 /** What the module named by a `GraphSource` exports as `loadGraph`. */
 export type LoadGraph = (args: unknown, options: LoadOptions) => Promise<LoadedGraph>
+
+/** Files as a worker needs them to describe a graph: those that are not on its machine are for the driver to miss. */
+export const recordedAccess: OutsideAccess = {
+  ...localAccess,
+  files: (path) => orPlaceholders(1, path, () => localAccess.files(path)),
+  splits: (path, minParts) => orPlaceholders(minParts, path, () => localAccess.splits(path, minParts)),
+}
+
+function orPlaceholders(count: number, path: string, list: () => FileSplit[]): FileSplit[] {
+  try {
+    return list()
+  } catch (error) {
+    if (!MillraceError.is(error, 'FILE_NOT_FOUND')) throw error
+    return Array.from({ length: count }, () => ({ path, start: 0, end: 0 }))
+  }
+}
 
 export class RecordingEngine implements Engine {
   readonly clock: BatchClock

@@ -1,4 +1,8 @@
-/** What RDDs reach outside the process, on this machine: its files and its commands. */
+/**
+ * What RDDs reach outside the process, on this machine: its files and its commands. A path counts from where the driver works, and is
+ * whole from then on: tasks may run in processes that work elsewhere.
+ */
+import { resolve } from 'node:path'
 import type { FileSplit, OutsideAccess } from '../rdd/outside-access.js'
 import { filesInDirectories, listFiles } from './file-listing.js'
 import { isCompressed, readLines, readObjects, readRecords, readWholeBytes, readWholeText } from './file-reading.js'
@@ -11,10 +15,10 @@ const partBytesMax = 32 << 20
 const slop = 1.1
 
 export const localAccess: OutsideAccess = {
-  files: (path) => listFiles(path).map(({ path: file, bytes }) => ({ path: file, start: 0, end: bytes })),
+  files: (path) => listFiles(path).map(({ path: file, bytes }) => ({ path: resolve(file), start: 0, end: bytes })),
   directoryFiles: filesInDirectories,
   splits(path, minParts) {
-    const files = listFiles(path)
+    const files = listFiles(path).map((file) => ({ ...file, path: resolve(file.path) }))
     const total = files.reduce((sum, { bytes }) => sum + bytes, 0)
     const partBytes = Math.max(1, Math.min(Math.floor(total / Math.max(minParts, 1)), partBytesMax))
     return files.flatMap(({ path: file, bytes }) =>
@@ -28,8 +32,8 @@ export const localAccess: OutsideAccess = {
   readObjects,
   writeText,
   writeObjects,
-  beginOutput,
-  commitOutput,
+  beginOutput: (path, mayReplace) => beginOutput(resolve(path), mayReplace),
+  commitOutput: (temporary, path) => commitOutput(temporary, resolve(path)),
   abortOutput,
   pipe: pipeThrough,
 }

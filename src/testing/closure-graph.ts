@@ -3,7 +3,13 @@ import { createRequire } from 'node:module'
 import { Conf } from '../conf.js'
 import type { DStream } from '../dstream/dstream.js'
 import { describeGraph } from '../engine/graph-functions.js'
-import { type GraphSource, type LoadedGraph, type LoadOptions, RecordingEngine } from '../engine/recording-engine.js'
+import {
+  type GraphSource,
+  type LoadedGraph,
+  type LoadOptions,
+  RecordingEngine,
+  recordedAccess,
+} from '../engine/recording-engine.js'
 import { MillraceError } from '../errors.js'
 import * as library from '../index.js'
 import type { RDD } from '../rdd/rdd.js'
@@ -41,7 +47,7 @@ export function describeTest(
 export async function loadGraph(given: unknown, { parallelism, conf }: LoadOptions): Promise<LoadedGraph> {
   const { image, batchMs, inputs } = given as ClosureArgs
   const build = revive(image) as BuildTest
-  const parts = { engine: () => new RecordingEngine(parallelism), ambient: [] }
+  const parts = { engine: () => new RecordingEngine(parallelism), ambient: [], outside: recordedAccess }
   const options = { appName: 'runBatches', batchInterval: batchMs, conf: Conf.from(conf) }
   const ssc = new StreamingContext(options, parts)
   const none = Array.from({ length: inputs }, () => () => null)

@@ -6,6 +6,8 @@ import { expect, test } from 'vitest'
 import { DStream } from '../../dist/dstream/dstream.js'
 import { RDD } from '../../dist/rdd/rdd.js'
 import { SparkContext } from '../../dist/rdd/spark-context.js'
+import { rddOperations } from '../support/rdd-operations.js'
+import { streamOperations, streamOutputs } from '../support/stream-operations.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -118,6 +120,37 @@ test.each(['StreamingContext', 'DStream', 'SparkContext', 'RDD', 'DStream / Stat
     expect(publicNames(type).filter((name) => !listed.has(name))).toEqual([])
   },
 )
+
+/** The operation that the name of a program begins with. */
+const programs = (table: object): string[] => Object.keys(table).map((name) => /^\w+/.exec(name)![0])
+
+/** Calls that do nothing with records: they tell of a context or a stream, or say what its jobs are called. */
+const withoutRecords = {
+  DStream: ['foreachRDD', 'print', 'slideDuration', 'sparkContext'],
+  SparkContext: [
+    ...['register', 'clearJobGroup', 'setJobDescription', 'cancelAllJobs', 'setLocalProperty', 'getLocalProperty'],
+    ...['stop', 'uiWebUrl', 'applicationId'],
+  ],
+  RDD: [],
+}
+
+test.each([
+  ['DStream', [...programs(streamOperations), ...programs(streamOutputs(...nothing()))]],
+  ['RDD', programs(rddOperations)],
+  ['SparkContext', programs(rddOperations)],
+] as const)('%s: every operation is run on Spark and on the embedded engine', (of, run) => {
+  const named = all
+    .filter(({ path }) => path === of || path === `${of} / Pairs` || path === `${of} / Numbers`)
+    .flatMap(({ rows }) => rows.flatMap(({ here }) => here))
+  const known = new Set<string>([...run, ...withoutRecords[of]])
+  expect(named.filter((name) => !known.has(name))).toEqual([])
+})
+
+/** A stream without records, for a graph that is described and not run. */
+function nothing(): Parameters<typeof streamOutputs> {
+  const ssc = new library.StreamingContext({ appName: 'nothing', batchInterval: '1s' })
+  return [ssc.queueStream<number>([]), ssc, '/nowhere']
+}
 
 test('the other names are exported', () => {
   const index = readFileSync(`${root}/src/index.ts`, 'utf8')

@@ -36,8 +36,10 @@ export class SparkPlanner {
   readonly #shape: () => readonly string[]
   readonly #places: () => ReadonlyMap<string, string>
   #lastHandle = 0
-  /** RDDs of Spark's that outlive a job, by the node they stand for. */
+  /** RDDs of Spark's that hold the records of a node, as chunks. */
   readonly #handles = new WeakMap<Lineage, number>()
+  /** RDDs of Spark's that hold what a shuffle moved: buckets, which a task still has to combine into records. */
+  readonly #shuffles = new WeakMap<PartitionedLineage, number>()
   readonly #keptHandles = new Map<number, number>()
   readonly #inputs = new Map<string, number>()
   /** Handles whose node nobody can ask for any more. */
@@ -125,13 +127,14 @@ export class SparkPlanner {
   }
 
   #shuffled(shuffle: PartitionedLineage, plan: Plan): number {
-    const known = this.#handles.get(shuffle)
+    const known = this.#shuffles.get(shuffle)
     if (known !== undefined) return known
     const mapSide = this.#node(shuffle.parent, { type: 'shuffle', shuffle }, plan)
     plan.temporary.push(mapSide)
     const handle = ++this.#lastHandle
     plan.operations.push(['shuffle', handle, mapSide, shuffle.partitions])
-    this.adopt(shuffle, handle)
+    this.#shuffles.set(shuffle, handle)
+    this.#registry.register(shuffle, handle)
     return handle
   }
 
