@@ -3,6 +3,7 @@ import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Conf } from './conf.js'
 import type { Engine } from './engine/engine.js'
+import type { JobCheckpoint } from './engine/job-checkpoint.js'
 import { MillraceError, toError } from './errors.js'
 import { BackPressure } from './scheduler/back-pressure.js'
 import { Checkpoint } from './scheduler/checkpoint.js'
@@ -27,7 +28,7 @@ export async function openCheckpoint(
     readonly batchMs: number
     readonly onError: (message: string, error: Error) => void
   },
-): Promise<Checkpoint | null> {
+): Promise<JobCheckpoint | null> {
   if (job.directory === null) {
     if (!conf.get('spark.streaming.receiver.writeAheadLog.enable')) return null
     throw new MillraceError(
@@ -35,23 +36,20 @@ export async function openCheckpoint(
       'spark.streaming.receiver.writeAheadLog.enable needs a directory for the log: call ssc.checkpoint(directory) or set spark.streaming.checkpoint.directory.',
     )
   }
+  const { directory, name, batchMs, onError, createOnError } = job
+  if (engine.openCheckpoint !== undefined)
+    return engine.openCheckpoint({ directory, job: name, batchMs, onError }, createOnError)
   if (engine.useJournal === undefined) return null
-  const options = {
-    directory: job.directory,
-    sync: syncMode(conf.get('millrace.log.sync')),
-    job: job.name,
-    batchMs: job.batchMs,
-    onError: job.onError,
-  }
+  const options = { directory, sync: syncMode(conf.get('millrace.log.sync')), job: name, batchMs, onError }
   const checkpoint = await Checkpoint.open(options).catch(async (thrown) => {
     const error = toError(thrown)
     // What another process uses, or this one may not touch, is not unreadable.
     const isOutOfReach =
       MillraceError.is(error, 'DIRECTORY_IN_USE') || MillraceError.is(error, 'CHECKPOINT_UNAVAILABLE')
-    if (!job.createOnError || isOutOfReach) throw error
+    if (!createOnError || isOutOfReach) throw error
     const aside = `${options.directory}.unreadable-${Date.now()}`
     await rename(options.directory, aside)
-    job.onError(`The checkpoint cannot be read and is now ${aside}; beginning anew`, error)
+    onError(`The checkpoint cannot be read and is now ${aside}; beginning anew`, error)
     return Checkpoint.open(options)
   })
   engine.useJournal(checkpoint.journal)

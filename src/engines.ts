@@ -36,6 +36,10 @@ export interface EngineSetup {
   readonly places: () => ReadonlyMap<string, string>
   /** How long inputs are needed after their batch, in milliseconds; known once the graph is complete. */
   readonly inputRememberMs: () => number
+  /** True if the job keeps a checkpoint; known once it starts. */
+  readonly checkpoints: () => boolean
+  /** The longest time between two savings of an operator's state, in milliseconds; 0 without state. */
+  readonly stateIntervalMs: () => number
 }
 
 /** The engine for the master of `setup`. Throws `MASTER_NEEDS_JOB_MODULE`, `UNKNOWN_MASTER` and `INVALID_CONF`. */
@@ -83,6 +87,7 @@ function sparkEngine(setup: EngineSetup, master: string, onLog?: (text: string) 
       SparkSession.open({
         appName: conf.get('spark.app.name') ?? 'millrace',
         sparkMaster: master,
+        checkpoints: setup.checkpoints(),
         conf,
         source,
         ...(onLog === undefined ? {} : { onLog }),

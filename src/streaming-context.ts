@@ -15,13 +15,13 @@ import { DStreamGraph } from './dstream/dstream-graph.js'
 import { backPressure, deadLetters, failurePolicy, gracefulStopMs, openCheckpoint } from './durability.js'
 import type { Engine } from './engine/engine.js'
 import { graphShape, operatorPlaces } from './engine/graph-functions.js'
+import type { JobCheckpoint } from './engine/job-checkpoint.js'
 import { engineFor, settingsWithoutEffect } from './engines.js'
 import { MillraceError, toError } from './errors.js'
 import { Log } from './log.js'
 import { becomeActive, ceaseActive, noteMade, ProcessContexts } from './process-contexts.js'
 import { SparkContext } from './rdd/spark-context.js'
 import type { Receiver } from './receiver/receiver.js'
-import type { Checkpoint } from './scheduler/checkpoint.js'
 import { JobGenerator } from './scheduler/job-generator.js'
 import { JobScheduler } from './scheduler/job-scheduler.js'
 import { ReceiverStates } from './scheduler/receiver-states.js'
@@ -58,7 +58,7 @@ export class StreamingContext extends ProcessContexts {
   readonly #log: Log
   #state: StreamingContextState = 'INITIALIZED'
   #checkpointDirectory: string | null
-  #checkpoint: Checkpoint | null = null
+  #checkpoint: JobCheckpoint | null = null
   #createOnError = false
   #completedBatches = 0
   #skippedBatches = 0
@@ -105,6 +105,8 @@ export class StreamingContext extends ProcessContexts {
       shape: () => graphShape(this.graph),
       places: () => operatorPlaces(this.graph),
       inputRememberMs: () => this.graph.inputRememberMs,
+      checkpoints: () => this.#checkpointDirectory !== null,
+      stateIntervalMs: () => this.graph.stateIntervalMs,
     })
     this.sparkContext = new SparkContext(options.appName, {
       runner: this.#engine.runner,

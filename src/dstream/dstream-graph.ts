@@ -205,6 +205,11 @@ export class DStreamGraph {
     for (const node of this.nodes) node.forget(time)
   }
 
+  /** The longest time between two savings of an operator's state, in milliseconds; 0 without state. */
+  get stateIntervalMs(): number {
+    return Math.max(0, ...this.nodes.map((node) => (node.mustCheckpoint ? (node.checkpointMs ?? 0) : 0)))
+  }
+
   /** The longest any input must keep its data, in milliseconds. */
   get inputRememberMs(): number {
     return Math.max(this.batchMs, ...this.inputs.map((input) => input.rememberMs))

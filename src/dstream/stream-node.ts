@@ -185,9 +185,11 @@ export abstract class StreamNode {
 
   /**
    * Replaces the history of the RDD of `time` by its partitions, kept in memory: after every batch where each RDD is made from
-   * the one before, else at the checkpoint times.
+   * the one before, else at the checkpoint times. Where lost partitions are computed again from their history, that stays until
+   * state is saved.
    */
   async cutHistory(time: Time): Promise<void> {
+    if (this.graph.context.runner.needsHistory === true) return
     if (!this.mustCheckpoint && !this.isCheckpointTime(time)) return
     const rdd = this.#generated.get(time)
     if (rdd === undefined || rdd.lineage.type === 'checkpointed') return

@@ -4,6 +4,7 @@ import type { BlockInfo } from '../rdd/lineage.js'
 import type { Receiver } from '../receiver/receiver.js'
 import type { Journal } from '../storage/journal.js'
 import type { Time } from '../time.js'
+import type { CheckpointedJob, JobCheckpoint } from './job-checkpoint.js'
 
 export interface Engine {
   readonly clock: BatchClock
@@ -16,6 +17,11 @@ export interface Engine {
    * before the receivers start. Absent on an engine that keeps received data safe by itself.
    */
   useJournal?(journal: Journal): void
+  /**
+   * Opens the checkpoint of a job on an engine that keeps received data safe by itself, before the receivers start. With
+   * `createOnError`, one that cannot be read is put aside. Throws `CHECKPOINT_MISMATCH`, `CHECKPOINT_VERSION` and `CHECKPOINT_INVALID`.
+   */
+  openCheckpoint?(job: CheckpointedJob, createOnError: boolean): Promise<JobCheckpoint>
   /** The batch of `time` is over: all its jobs are done, or one failed. Called once for every tick. */
   batchFinished?(time: Time, error: Error | null): void
   /** Ends every thread, process and connection of the engine. */

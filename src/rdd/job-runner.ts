@@ -18,6 +18,8 @@ export interface JobDescription {
 /** Computes partitions, on this thread, on several, or on a cluster. */
 export interface JobRunner {
   readonly defaultParallelism: number
+  /** True if partitions that are lost with an executor are computed again from their history, which therefore must not be cut unsaved. */
+  readonly needsHistory?: boolean
   /** The records of the partitions asked for (all when null), in their order. Rejects with `TASK_FAILED` when a task fails for good. */
   collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]>
   /** Keeps the partitions in the executors (`directory` null) or writes them there; resolves to the same records without history. */

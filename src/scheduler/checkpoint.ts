@@ -8,6 +8,7 @@
  */
 import { join } from 'node:path'
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
+import type { CheckpointedJob, JobCheckpoint } from '../engine/job-checkpoint.js'
 import { MillraceError, toError } from '../errors.js'
 import { type DirectoryHandle, openDirectory } from '../storage/directory-handle.js'
 import { DirectoryLock } from '../storage/directory-lock.js'
@@ -19,16 +20,12 @@ import { StateSaver } from './state-saver.js'
 
 type Started = Extract<JournalEvent, { type: 'started' }>
 
-export interface CheckpointOptions {
-  readonly directory: string
+export interface CheckpointOptions extends CheckpointedJob {
   readonly sync: SyncMode
-  readonly job: string
-  readonly batchMs: number
-  /** Gets what fails in the background: saving state, which is tried again, and deleting what is old. */
-  readonly onError: (message: string, error: Error) => void
 }
 
-export class Checkpoint {
+export class Checkpoint implements JobCheckpoint {
+  readonly clockCatchesUp = false
   readonly journal: Journal
   readonly #options: CheckpointOptions
   readonly #lock: DirectoryLock
@@ -67,26 +64,27 @@ export class Checkpoint {
     }
   }
 
-  /** The zero time of the first run; null on a new directory. */
   get zeroTime(): Time | null {
     return this.journal.state.latestOf<'started'>('started')?.zeroTime ?? null
   }
 
-  /** Notes that a run begins. */
+  get batches(): Journal['state']['batches'] {
+    return this.journal.state.batches
+  }
+
+  get lastBegun(): Time | null {
+    return this.journal.state.lastAllocated
+  }
+
   async started(zeroTime: Time, nowMs: Time): Promise<void> {
     const { job, batchMs } = this.#options
     await this.journal.record({ type: 'started', formatVersion: JOURNAL_FORMAT_VERSION, job, batchMs, zeroTime, nowMs })
   }
 
-  /**
-   * Gives every operator of the graph that has state its saved state back. Throws `CHECKPOINT_MISMATCH` when there is state of
-   * an operator that the graph no longer has.
-   */
   restoreState(graph: DStreamGraph): void {
     this.#states.restore(graph)
   }
 
-  /** Tells the inputs of the graph of the run before this one, if there was one. Throws `UNSUPPORTED` for an input that cannot go on. */
   resumeInputs(graph: DStreamGraph): void {
     const { lastAllocated: last, batches } = this.journal.state
     if (last === null) return
@@ -97,7 +95,6 @@ export class Checkpoint {
     }
   }
 
-  /** Notes what inputs other than receivers took for the batch of `time`, before anything is done with it. */
   async inputsTaken(time: Time, graph: DStreamGraph): Promise<void> {
     for (const input of graph.inputs) {
       const memory = input.toRemember(time)
@@ -111,28 +108,23 @@ export class Checkpoint {
     await this.#states.completed(time, graph)
   }
 
-  /** Notes that the batch of `time` was left out because it failed. */
   async skipped(time: Time, error: Error): Promise<void> {
     this.#states.leftOut(time)
     await this.journal.record({ type: 'batchSkipped', time, error: error.message })
   }
 
-  /** Saves all state as of `time`, up to which every batch is done, so that a new run has nothing to compute again. */
   async finish(time: Time, graph: DStreamGraph): Promise<void> {
     await this.#states.finish(time, graph)
   }
 
-  /** The earliest time from which input must be kept, so that the state of every operator can be computed again. */
   keepFrom(graph: DStreamGraph, time: Time): Time {
     return this.#states.keepFrom(graph, time)
   }
 
-  /** Waits for state that is being saved. From now on none is. */
   async stop(): Promise<void> {
     await this.#states.close()
   }
 
-  /** Closes the directory, after `stop`. */
   async close(): Promise<void> {
     await this.stop()
     try {
@@ -157,7 +149,11 @@ async function takeDirectory(path: string): Promise<{ root: DirectoryHandle; loc
   }
 }
 
-function assertSameJob(started: Started, { job, batchMs, directory }: CheckpointOptions): void {
+/** Throws `CHECKPOINT_VERSION` or `CHECKPOINT_MISMATCH` unless what `started` says was written by this version for this job. */
+export function assertSameJob(
+  started: Pick<Started, 'formatVersion' | 'job' | 'batchMs'>,
+  { job, batchMs, directory }: CheckpointedJob,
+): void {
   if (started.formatVersion !== JOURNAL_FORMAT_VERSION) {
     throw new MillraceError(
       'CHECKPOINT_VERSION',

@@ -1,8 +1,8 @@
 /** Makes a batch at every tick of the clock: gives it the blocks that wait and asks the graph for its jobs. */
 import type { DStreamGraph, Job } from '../dstream/dstream-graph.js'
 import type { BatchClock, BlockGroups, ReceiverHost } from '../engine/engine.js'
+import type { JobCheckpoint } from '../engine/job-checkpoint.js'
 import type { Time } from '../time.js'
-import type { Checkpoint } from './checkpoint.js'
 import type { StreamInputInfo } from './streaming-listener.js'
 
 /** The jobs of one batch and what came in for it. */
@@ -28,7 +28,7 @@ export class JobGenerator {
   readonly #options: JobGeneratorOptions
   /** Batches that are not done: their blocks are still needed, whatever later batches finish before them. */
   readonly #pending = new Set<Time>()
-  #checkpoint: Checkpoint | null = null
+  #checkpoint: JobCheckpoint | null = null
   #lastCompleted: Time | null = null
   #isStopped = false
 
@@ -41,7 +41,7 @@ export class JobGenerator {
    * run, first its batches: those begun and not finished run again with the same blocks, the times nobody was there follow
    * `downtime`.
    */
-  async start(checkpoint: Checkpoint | null, downtime: Downtime): Promise<void> {
+  async start(checkpoint: JobCheckpoint | null, downtime: Downtime): Promise<void> {
     const { graph, clock } = this.#options
     const next = (Math.floor(clock.now() / graph.batchMs) + 1) * graph.batchMs
     const zeroTime = checkpoint?.zeroTime ?? next - graph.batchMs
@@ -103,25 +103,24 @@ export class JobGenerator {
   }
 
   /** Brings the graph to where the earlier run ended; returns the time of the first new batch. */
-  async #recover(checkpoint: Checkpoint, next: Time, downtime: Downtime): Promise<Time> {
+  async #recover(checkpoint: JobCheckpoint, next: Time, downtime: Downtime): Promise<Time> {
     const { graph, receivers } = this.#options
-    const { state } = checkpoint.journal
-    const [earliest] = state.batches.keys()
-    graph.earliestTime = earliest ?? (state.lastAllocated ?? graph.zeroTime) + graph.batchMs
+    const { batches, lastBegun: last } = checkpoint
+    const [earliest] = batches.keys()
+    graph.earliestTime = earliest ?? (last ?? graph.zeroTime) + graph.batchMs
     checkpoint.resumeInputs(graph)
     checkpoint.restoreState(graph)
     // Times between two batches at which no process ran were left out then, and are now.
     let before: Time | null = null
-    for (const [time, { status }] of [...state.batches]) {
+    for (const [time, { status }] of [...batches]) {
       if (before === null || time > before + graph.batchMs) graph.carryState(before, time)
       if (status === 'pending') await this.#generate(time)
       else if (status === 'completed') graph.takeInputs(time, await receivers.allocate(time))
       else graph.leaveOutInputs(time)
       before = time
     }
-    const last = state.lastAllocated
     if (last === null) return next
-    const firstTime = Math.max(next, last + graph.batchMs)
+    const firstTime = checkpoint.clockCatchesUp ? last + graph.batchMs : Math.max(next, last + graph.batchMs)
     graph.carryState(before, downtime === 'each' ? last + graph.batchMs : firstTime)
     if (downtime === 'each') {
       for (let time = last + graph.batchMs; time < firstTime && !this.#isStopped; time += graph.batchMs) {

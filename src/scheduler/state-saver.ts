@@ -298,7 +298,8 @@ function hasState(node: StreamNode): boolean {
   return node.mustCheckpoint
 }
 
-function unknownOperator(operator: string, known: readonly string[]): MillraceError {
+/** Saved state whose operator is not among those the job has. */
+export function unknownOperator(operator: string, known: readonly string[]): MillraceError {
   return new MillraceError(
     'CHECKPOINT_MISMATCH',
     `The checkpoint holds state of the operator ${operator}, and this job has no such operator with state (it has: ${known.join(', ') || 'none'}). Give the operator its old name with .named(${JSON.stringify(operator)}), or, to give up its state, use an empty checkpoint directory.`,

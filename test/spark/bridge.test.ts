@@ -162,7 +162,7 @@ async function checkpoint(spark: SparkDriver): Promise<string> {
   const directory = `${temporaryDirectory()}/checkpoint`
   await spark.connection.call([
     ['node', 5, [], slices('one', 'two'), stage('return [task.payload]'), 'kept'],
-    ['checkpoint', 4, 5, directory],
+    ['checkpoint', 4, 5, directory, false],
   ])
   expect(await spark.collect([['collect', 4, null]])).toEqual(['0:one', '1:two'])
   return directory

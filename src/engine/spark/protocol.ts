@@ -109,8 +109,8 @@ export type Operation =
   | readonly ['job', description: string, site: string, stack: string]
   /** Computes partitions (all when null), whose chunks come as DATA; the value is the reports of the tasks. */
   | readonly ['collect', handle: number, partitions: readonly number[] | null]
-  /** Computes `parent` and makes it an RDD without history: written to `directory`, or in the executors, in two copies where there are two. */
-  | readonly ['checkpoint', handle: number, parent: number, directory: string | null]
+  /** Computes `parent` and makes it an RDD without history: written to `directory`, and kept in the executors too, or there only, in two copies where there are two. */
+  | readonly ['checkpoint', handle: number, parent: number, directory: string | null, isKept: boolean]
   /** The RDD that `checkpoint` wrote to `directory`. */
   | readonly ['restore', handle: number, directory: string]
   /** Received blocks by Spark's own block info: `[name, [executor, level][]][]`. */
@@ -121,6 +121,7 @@ export type Operation =
   | readonly ['read', path: string]
   | readonly ['list', path: string]
   | readonly ['delete', path: string]
+  | readonly ['rename', from: string, to: string]
 
 /** What Spark's listeners heard. */
 export type SparkEvent =

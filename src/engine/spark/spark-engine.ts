@@ -4,16 +4,19 @@
  *   Spark ticks → BATCH(t) → blocks of t are known → the graph makes its jobs → each runs on Spark's thread of t → BATCH_DONE(t)
  */
 import type { Conf } from '../../conf.js'
-import { errorToData, MillraceError } from '../../errors.js'
+import { errorToData, MillraceError, toError } from '../../errors.js'
 import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
-import type { Application, JobRunner } from '../../rdd/job-runner.js'
+import type { Application } from '../../rdd/job-runner.js'
 import type { BlockInfo } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type Clock, systemClock, type Time } from '../../time.js'
 import type { BatchClock, BlockGroups, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
+import type { CheckpointedJob, JobCheckpoint } from '../job-checkpoint.js'
 import { TimerClock } from '../timer-clock.js'
 import type { BatchAnnouncement, BridgeConnection } from './bridge-connection.js'
+import { CheckpointFiles } from './checkpoint-files.js'
 import type { SparkEvent } from './protocol.js'
+import { SparkCheckpoint } from './spark-checkpoint.js'
 import { SparkPlanner, sparkBlockId, storageLevelValue } from './spark-planner.js'
 import { SparkRunner } from './spark-runner.js'
 import type { SparkSession } from './spark-session.js'
@@ -34,6 +37,8 @@ export interface SparkEngineOptions {
   readonly places: () => ReadonlyMap<string, string>
   /** How long inputs are needed after their batch, in milliseconds; known once the graph is complete. */
   readonly inputRememberMs: () => number
+  /** The longest time between two savings of an operator's state, in milliseconds. */
+  readonly stateIntervalMs: () => number
   /** Takes what tasks added to accumulators. */
   readonly accumulated: (updates: readonly AccumulatorUpdate[]) => void
 }
@@ -43,7 +48,7 @@ type Tick = (time: Time) => Promise<void>
 export class SparkEngine implements Engine {
   readonly clock: BatchClock
   readonly receivers: ReceiverHost
-  readonly runner: JobRunner
+  readonly runner: SparkRunner
   readonly #options: SparkEngineOptions
   readonly #planner: SparkPlanner
   readonly #ticks: SparkTicks
@@ -53,6 +58,8 @@ export class SparkEngine implements Engine {
   #connecting: Promise<SparkSession> | null = null
   #session: SparkSession | null = null
   #closing = false
+  #checkpoint: SparkCheckpoint | null = null
+  #checkpointDirectory: string | null = null
 
   constructor(options: SparkEngineOptions) {
     this.#options = options
@@ -78,6 +85,11 @@ export class SparkEngine implements Engine {
     const session = await this.#options.connect()
     const { connection } = session
     connection.on('batch', (batch) => {
+      // Spark announces again what its checkpoint does not know as done.
+      if (this.#checkpoint?.isDone(batch.time) === true) {
+        connection.finishBatch(batch.time, null)
+        return
+      }
       this.#open.add(batch.time)
       this.#announced.set(batch.time, batch)
       this.#ticks.tick(batch.time)
@@ -94,6 +106,31 @@ export class SparkEngine implements Engine {
   get application(): Application | null {
     const session = this.#session
     return session === null ? null : { id: session.applicationId, uiUrl: session.uiUrl }
+  }
+
+  async openCheckpoint(job: CheckpointedJob, createOnError: boolean): Promise<JobCheckpoint> {
+    const { directory } = job
+    const { connection } = await this.#connect()
+    const files = new CheckpointFiles((operations) => connection.call(operations), directory)
+    const names = await files.list('.')
+    const hasSparks = names.some((name) => /^checkpoint-\d+$/.test(name))
+    const parts = { files, runner: this.runner, announced: (time: Time) => this.#announced.get(time) }
+    const open = (isThere: boolean): Promise<SparkCheckpoint> => SparkCheckpoint.open(job, parts, isThere)
+    const checkpoint = await open(hasSparks).catch(async (thrown) => {
+      if (!createOnError) throw thrown
+      const aside = `${directory}.unreadable-${Date.now()}`
+      await connection.call([['rename', directory, aside]])
+      job.onError(`The checkpoint cannot be read and is now ${aside}; beginning anew`, toError(thrown))
+      return open(false)
+    })
+    for (const [time, { inputs }] of checkpoint.batches) this.#announced.set(time, { time, inputs })
+    this.#checkpoint = checkpoint
+    this.#checkpointDirectory = directory
+    this.runner.needsHistory = true
+    checkpoint.checkReceivers(
+      [...this.#options.receivers].map(([stream, receiver]) => `${stream}-${receiver.constructor.name}`),
+    )
+    return checkpoint
   }
 
   batchFinished(time: Time, error: Error | null): void {
@@ -120,8 +157,11 @@ export class SparkEngine implements Engine {
         const placed = [...receivers.values()].map(
           (receiver) => [receiver.preferredLocation ?? null, storageLevelValue(receiver.storageLevel)] as const,
         )
-        const remember = Math.max(this.#options.inputRememberMs(), ticks.intervalMs)
-        await connection.call([['streaming', ticks.intervalMs, remember, null, placed], ['start']])
+        const { inputRememberMs, stateIntervalMs } = this.#options
+        // With a checkpoint, input stays until the state made of it has been saved, and once more as long, should that fail.
+        const beyond = this.#checkpoint === null ? 0 : 2 * stateIntervalMs() + ticks.intervalMs
+        const remember = Math.max(inputRememberMs(), ticks.intervalMs) + beyond
+        await connection.call([['streaming', ticks.intervalMs, remember, this.#checkpointDirectory, placed], ['start']])
         ticks.isRunning = true
       },
       allocate: async (time) => this.#blocksOf(time),
@@ -136,6 +176,7 @@ export class SparkEngine implements Engine {
             ['drop', handles],
             ['forget', time],
           ])
+        await this.#checkpoint?.forgetBefore(time)
       },
       stop: async (gracefully) => {
         // Gracefully, Spark runs the batches that remain before it answers.

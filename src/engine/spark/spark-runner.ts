@@ -30,6 +30,8 @@ export class SparkRunner implements JobRunner {
   readonly #planner: SparkPlanner
   /** The batches the JVM serves calls for now; their jobs run on its batch thread. */
   readonly #openBatches: ReadonlySet<Time>
+  /** True once there is a checkpoint: lost partitions are then computed from saved state and the receiver log. */
+  needsHistory = false
   /** The last call outside a batch: they run one after another, since a later one may use an RDD an earlier one makes. */
   #last: Promise<unknown> = Promise.resolve()
 
@@ -60,11 +62,24 @@ export class SparkRunner implements JobRunner {
     return wanted.map((partition) => records.get(partition)!)
   }
 
-  async checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage> {
+  checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage> {
+    // Whoever reads the kept partitions of one that stays in the executors reads the copy from now on: it has no history.
+    return this.#copied(lineage, directory, directory === null, job)
+  }
+
+  /**
+   * Writes the partitions to `directory` and keeps them in the executors too; resolves to the same records without history. Whoever reads the
+   * kept partitions of `lineage` reads these from now on.
+   */
+  cut(lineage: Lineage, directory: string, job: JobDescription): Promise<Lineage> {
+    return this.#copied(lineage, directory, true, job)
+  }
+
+  async #copied(lineage: Lineage, directory: string | null, isKept: boolean, job: JobDescription): Promise<Lineage> {
     const here = await this.#localized(lineage, job)
     const { operations, handle, temporary } = this.#planner.plan(here)
     const copy = this.#planner.newHandle()
-    const run: Operation[] = [jobOperation(job), ...operations, ['checkpoint', copy, handle, directory]]
+    const run: Operation[] = [jobOperation(job), ...operations, ['checkpoint', copy, handle, directory, isKept]]
     this.#takeReports((await this.#call(run, job.batchTime, temporary)).value)
     const { id, partitions, partitioner } = lineage
     const node = {
@@ -77,8 +92,7 @@ export class SparkRunner implements JobRunner {
       rddId: id,
     } as const
     this.#planner.adopt(node, copy)
-    // Whoever reads the kept partitions from now on reads the copy, which has no history.
-    if (directory === null) this.#release(this.#planner.replaceKept(id, copy))
+    if (isKept) this.#release(this.#planner.replaceKept(id, copy))
     return node
   }
 

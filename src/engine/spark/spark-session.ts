@@ -17,6 +17,8 @@ export interface SparkSessionOptions {
   /** A master of Spark's: `spark://host:port`, `local-cluster[2,1,1024]`, `yarn`, … */
   readonly sparkMaster: string
   readonly conf: Conf
+  /** True if the job keeps a checkpoint. */
+  readonly checkpoints: boolean
   /** Where the executors' processes find the graph. */
   readonly source: GraphSource
   /** Takes what the JVM, and on a local master the workers, print. @default standard error */
@@ -101,11 +103,17 @@ export class SparkSession {
     exited: Promise<void>,
   ): Promise<SparkSession> {
     const set = sparkConf(options.conf)
+    // Acknowledged means safe: with a checkpoint, received data is in Spark's log before that, unless the user wants it otherwise.
+    const logs =
+      options.checkpoints && !options.conf.has('spark.streaming.receiver.writeAheadLog.enable')
+        ? { 'spark.streaming.receiver.writeAheadLog.enable': 'true' }
+        : {}
     const jars = [bridgeJar, ...(set['spark.jars'] === undefined ? [] : [set['spark.jars']])].join(',')
     const conf: Record<string, string> = {
       ...defaults,
       ...(isOnThisMachine(options.sparkMaster) ? loopback : {}),
       ...set,
+      ...logs,
       'spark.app.name': options.appName,
       'spark.master': options.sparkMaster,
       // In cluster mode spark-submit has shipped the jar this JVM runs from.

@@ -10,6 +10,7 @@ import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkEnv;
 
 /** Small files on whatever file system the checkpoint directory is on, for the state the Node driver keeps beside Spark's own. */
 final class Files {
@@ -55,5 +56,29 @@ final class Files {
   boolean delete(String name, Configuration conf) throws IOException {
     Path path = new Path(name);
     return path.getFileSystem(conf).delete(path, true);
+  }
+
+  /** Renames a file or a directory to a name that is free. */
+  void rename(String from, String to, Configuration conf) throws IOException {
+    Path path = new Path(from);
+    if (!path.getFileSystem(conf).rename(path, new Path(to))) throw new IOException("Cannot rename " + from + " to " + to + ".");
+  }
+
+  /** True if Spark has written a checkpoint of a StreamingContext into that directory. */
+  boolean hasCheckpoint(String directory, Configuration conf) throws IOException {
+    return list(directory, conf).stream().anyMatch(name -> ((String) name).matches("checkpoint-\\d+"));
+  }
+
+  /** The name with its file system, the same from every machine. */
+  String qualified(String name, Configuration conf) throws IOException {
+    Path path = new Path(name);
+    return path.getFileSystem(conf).makeQualified(path).toString();
+  }
+
+  /** Hadoop's settings as Spark has them, on an executor. */
+  static Configuration executorConfiguration() {
+    Configuration conf = new Configuration();
+    for (var setting : SparkEnv.get().conf().getAllWithPrefix("spark.hadoop.")) conf.set(setting._1(), setting._2());
+    return conf;
   }
 }

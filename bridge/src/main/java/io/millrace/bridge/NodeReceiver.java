@@ -22,15 +22,19 @@ final class NodeReceiver extends Receiver<byte[]> {
   private static final byte[] NOTHING = new byte[0];
   private static final long DRAIN_MS_MAX = 8_000;
   private static final long RATE_POLL_MS = 250;
+  private static final long CHECKPOINT_POLL_MS = 50;
 
   private final int index;
   private final String host;
+  /** Where Spark will write the first checkpoint of a new job, or null. */
+  private final String firstCheckpoint;
   private transient volatile Session session;
 
-  NodeReceiver(int index, String host, StorageLevel level) {
+  NodeReceiver(int index, String host, StorageLevel level, String firstCheckpoint) {
     super(level);
     this.index = index;
     this.host = host;
+    this.firstCheckpoint = firstCheckpoint;
   }
 
   @Override
@@ -65,6 +69,8 @@ final class NodeReceiver extends Receiver<byte[]> {
 
     private void run() {
       try {
+        if (firstCheckpoint != null) awaitCheckpoint();
+        if (closing) return;
         NodeProcess started = NodeProcess.start(WorkerSettings.shipped(), "receiver");
         process = started;
         if (closing) {
@@ -85,6 +91,22 @@ final class NodeReceiver extends Receiver<byte[]> {
         if (closing) return;
         if (code != null) restart(ended(code), failure);
         else restart("The Node process of receiver " + index + " failed: " + failure.getMessage(), failure);
+      }
+    }
+
+    /**
+     * Waits for the first checkpoint of the job. Spark reads its logs back only where there is one, so what was acknowledged before
+     * would be lost with the driver. It is there once the first batch has begun.
+     */
+    private void awaitCheckpoint() throws IOException {
+      Files files = new Files();
+      while (!closing && !files.hasCheckpoint(firstCheckpoint, Files.executorConfiguration())) {
+        try {
+          Thread.sleep(CHECKPOINT_POLL_MS);
+        } catch (InterruptedException interrupted) {
+          Thread.currentThread().interrupt();
+          return;
+        }
       }
     }
 

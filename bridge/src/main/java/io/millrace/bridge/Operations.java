@@ -104,7 +104,7 @@ final class Operations {
       case "collect":
         return collect(call, rdd(o.get(1)), o.get(2) == null ? null : Values.toInts(o.get(2)));
       case "checkpoint":
-        return checkpoint(Values.toInt(o.get(1)), rdd(o.get(2)), Values.toText(o.get(3)));
+        return checkpoint(Values.toInt(o.get(1)), rdd(o.get(2)), Values.toText(o.get(3)), (Boolean) o.get(4));
       case "restore":
         handles.put(Values.toInt(o.get(1)), restore(Values.toText(o.get(2))));
         return null;
@@ -122,6 +122,9 @@ final class Operations {
         return files.list(Values.toText(o.get(1)), hadoop());
       case "delete":
         return files.delete(Values.toText(o.get(1)), hadoop());
+      case "rename":
+        files.rename(Values.toText(o.get(1)), Values.toText(o.get(2)), hadoop());
+        return null;
       default:
         throw new IllegalArgumentException("The bridge has no operation " + o.get(0) + ".");
     }
@@ -204,16 +207,17 @@ final class Operations {
   }
 
   /**
-   * A copy of the RDD without its history. Copies that stay in the executors are on disk too and in two executors where there are
-   * two: what a lost one held could not be computed again.
+   * A copy of the RDD without its history. Copies that stay in the executors only are on disk too and in two executors where there
+   * are two: what a lost one held could not be computed again.
    */
-  private Object checkpoint(int handle, JavaRDD<byte[]> rdd, String directory) throws IOException {
+  private Object checkpoint(int handle, JavaRDD<byte[]> rdd, String directory, boolean keep) throws IOException {
     JavaRDD<byte[]> copy = new JavaRDD<>(rdd.mapPartitions(chunks -> chunks, true).rdd(), NodeRdd.BYTES);
     if (directory == null) {
       boolean alone = context().sc().statusTracker().getExecutorInfos().length <= 2;
       copy.persist(alone ? StorageLevel.MEMORY_AND_DISK() : StorageLevel.MEMORY_AND_DISK_2());
       copy.rdd().localCheckpoint();
     } else {
+      if (keep) copy.persist(StorageLevel.MEMORY_AND_DISK());
       context().setCheckpointDir(directory);
       copy.checkpoint();
     }

@@ -5,8 +5,6 @@ import java.lang.reflect.Method;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentSkipListMap;
-import org.apache.hadoop.fs.FileSystem;
-import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.api.java.function.Function2;
@@ -43,7 +41,7 @@ final class StreamingHost {
   static StreamingHost open(
       JavaSparkContext context, long batchMs, Long rememberMs, String directory, List<Object> receivers, Events events)
       throws IOException {
-    boolean recover = directory != null && hasCheckpoint(context, directory);
+    boolean recover = directory != null && new Files().hasCheckpoint(directory, context.hadoopConfiguration());
     JavaStreamingContext streaming = recover
         ? new JavaStreamingContext(new StreamingContext(directory, context.sc()))
         : new JavaStreamingContext(context, new Duration(batchMs));
@@ -53,25 +51,17 @@ final class StreamingHost {
     return host;
   }
 
-  private static boolean hasCheckpoint(JavaSparkContext context, String directory) throws IOException {
-    Path path = new Path(directory);
-    FileSystem system = path.getFileSystem(context.hadoopConfiguration());
-    if (!system.exists(path)) return false;
-    for (var status : system.listStatus(path)) {
-      if (status.getPath().getName().matches("checkpoint-[\\d]+")) return true;
-    }
-    return false;
-  }
-
-  private void build(Long rememberMs, String directory, List<Object> receivers) {
+  private void build(Long rememberMs, String directory, List<Object> receivers) throws IOException {
     if (directory != null) streaming.checkpoint(directory);
+    String firstCheckpoint =
+        directory == null ? null : new Files().qualified(directory, streaming.sparkContext().hadoopConfiguration());
     if (rememberMs != null) streaming.remember(new Duration(rememberMs));
     List<JavaDStream<byte[]>> built = new ArrayList<>();
     built.add(JavaDStream.fromDStream(new ClockStream(streaming.ssc()), NodeRdd.BYTES));
     for (int i = 0; i < receivers.size(); i++) {
       List<Object> receiver = Values.list(receivers.get(i));
       built.add(streaming.receiverStream(
-          new NodeReceiver(i, Values.toText(receiver.get(0)), Operations.storageLevel(Values.list(receiver.get(1))))));
+          new NodeReceiver(i, Values.toText(receiver.get(0)), Operations.storageLevel(Values.list(receiver.get(1))), firstCheckpoint)));
     }
     streaming.transform(new ArrayList<>(built), new NoteInputs()).foreachRDD(new HandOver(built));
   }

@@ -1,0 +1,46 @@
+/** What a job leaves behind so that another process can go on from it. Each engine keeps it in a way of its own; the batch loop sees this. */
+import type { DStreamGraph } from '../dstream/dstream-graph.js'
+import type { Time } from '../time.js'
+
+/** What became of a batch of an earlier run. */
+export type EarlierStatus = 'pending' | 'completed' | 'skipped'
+
+export interface JobCheckpoint {
+  /** The zero time of the first run; null on a new directory. */
+  readonly zeroTime: Time | null
+  /** The batches that are not forgotten, in order. */
+  readonly batches: ReadonlyMap<Time, { readonly status: EarlierStatus }>
+  /** The last batch that was begun, or null. */
+  readonly lastBegun: Time | null
+  /** True where the clock ticks for the batches that were begun and not finished, and for the times at which no process ran. */
+  readonly clockCatchesUp: boolean
+  /** Notes that a run begins. */
+  started(zeroTime: Time, nowMs: Time): Promise<void>
+  /** Gives every operator of the graph that has state its saved state back. Throws `CHECKPOINT_MISMATCH` for state of an operator there is not. */
+  restoreState(graph: DStreamGraph): void
+  /** Tells the inputs of the graph of the run before this one, if there was one. Throws `UNSUPPORTED` for an input that cannot go on. */
+  resumeInputs(graph: DStreamGraph): void
+  /** Notes what inputs other than receivers took for the batch of `time`, before anything is done with it. */
+  inputsTaken(time: Time, graph: DStreamGraph): Promise<void>
+  /** Every output of the batch of `time` is done. */
+  completed(time: Time, graph: DStreamGraph): Promise<void>
+  /** The batch of `time` was left out because it failed. */
+  skipped(time: Time, error: Error): Promise<void>
+  /** Saves all state as of `time`, up to which every batch is done, so that a new run has nothing to compute again. */
+  finish(time: Time, graph: DStreamGraph): Promise<void>
+  /** The earliest time from which input must be kept, so that the state of every operator can be computed again. */
+  keepFrom(graph: DStreamGraph, time: Time): Time
+  /** Waits for state that is being saved. From now on none is. */
+  stop(): Promise<void>
+  /** Closes the directory, after `stop`. */
+  close(): Promise<void>
+}
+
+/** Which job opens a checkpoint. */
+export interface CheckpointedJob {
+  readonly directory: string
+  readonly job: string
+  readonly batchMs: number
+  /** Gets what fails in the background, and what else people should know. */
+  readonly onError: (message: string, error: Error) => void
+}
