@@ -30,8 +30,8 @@ export interface EngineSetup {
   readonly onFailure: (error: Error) => void
   /** Where workers find the graph, or null for a graph that exists in this process only. */
   readonly source: GraphSource | null
-  /** The shape of the graph, once it is described. */
-  readonly shape: () => readonly string[]
+  /** The shape of the graph, once it is described; with the texts of its functions or without. */
+  readonly shape: (texts?: 'texts' | 'no texts') => readonly string[]
   /** The line each operator stands in, by its id. */
   readonly places: () => ReadonlyMap<string, string>
   /** How long inputs are needed after their batch, in milliseconds; known once the graph is complete. */
@@ -82,6 +82,8 @@ function sparkEngine(setup: EngineSetup, master: string, onLog?: (text: string) 
   if (source === null) throw unusableMaster(setup.master)
   return new SparkEngine({
     ...setup,
+    // The executors' bundle is made of the job and Millrace: names in it may differ from those the driver loads.
+    shape: () => setup.shape('no texts'),
     expectedParallelism: conf.get('spark.default.parallelism') ?? coresOf(master, availableParallelism()),
     connect: () =>
       SparkSession.open({

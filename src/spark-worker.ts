@@ -23,7 +23,7 @@ export async function workForSpark(load: (options: LoadOptions) => Promise<Loade
   }
   const { accumulators } = graph.context
   serveTasks(link, {
-    shape: graphShape(graph),
+    shape: graphShape(graph, 'no texts'),
     receivers,
     accumulators,
     find: new GraphFunctions(graph, described).find,

@@ -102,7 +102,7 @@ export class StreamingContext extends ProcessContexts {
       accumulated: (updates) => this.sparkContext.accumulators.merge(updates),
       onFailure: (error) => this.#stopWith(error),
       source: parts.source ?? null,
-      shape: () => graphShape(this.graph),
+      shape: (texts) => graphShape(this.graph, texts),
       places: () => operatorPlaces(this.graph),
       inputRememberMs: () => this.graph.inputRememberMs,
       checkpoints: () => this.#checkpointDirectory !== null,
