@@ -120,3 +120,13 @@ export function table(rows: readonly (readonly [string, string])[]): string {
   const width = Math.max(...rows.map(([left]) => left.length))
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
 }
+
+/** A number of things as people write it: `1 batch`, `1,500 messages`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${thousands(count)} ${count === 1 ? one : many}`
+}
+
+/** A whole number with its thousands set apart. */
+export function thousands(n: number): string {
+  return Math.round(n).toLocaleString('en-US')
+}

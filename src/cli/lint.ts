@@ -5,7 +5,7 @@ import { loadJobModule } from '../engine/job-module.js'
 import { settingsWithoutEffect } from '../engines.js'
 import type { Job } from '../job.js'
 import type { StreamingContext } from '../streaming-context.js'
-import type { Command, Given } from './command.js'
+import { type Command, counted, type Given } from './command.js'
 import { describeOnly } from './described-job.js'
 import { type GraphDescription, graphDescription } from './graph-description.js'
 
@@ -94,8 +94,4 @@ function contextProblems(ssc: StreamingContext): Problem[] {
     })
   }
   return problems
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

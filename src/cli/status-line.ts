@@ -3,6 +3,7 @@
 import { watchActive } from '../process-contexts.js'
 import type { BatchInfo, StreamingListener } from '../scheduler/streaming-listener.js'
 import type { StreamingContext } from '../streaming-context.js'
+import { counted, thousands } from './command.js'
 
 type Write = typeof process.stdout.write
 
@@ -55,13 +56,13 @@ export class StatusLine implements StreamingListener {
     if (this.#shown !== '') process.stderr.write(erase)
     this.#shown = ''
     if (this.#listensTo === null) return
-    const parts = [this.#batchCount, `${thousands(this.#allMessages)} messages`]
-    if (this.#knowsRecords(this.#listensTo)) parts.push(`${thousands(this.#allRecords)} records`)
+    const parts = [this.#batchCount, counted(this.#allMessages, 'message')]
+    if (this.#knowsRecords(this.#listensTo)) parts.push(counted(this.#allRecords, 'record'))
     process.stderr.write(`Ended after ${parts.join(', ')}.\n`)
   }
 
   get #batchCount(): string {
-    return `${thousands(this.#allBatches)} ${this.#allBatches === 1 ? 'batch' : 'batches'}`
+    return counted(this.#allBatches, 'batch', 'batches')
   }
 
   /** Where threads decode, this one does not know. */
@@ -131,7 +132,3 @@ export class StatusLine implements StreamingListener {
 
 /** To the first column, and clear to the end of the line. */
 const erase = '\r\x1b[K'
-
-function thousands(n: number): string {
-  return Math.round(n).toLocaleString('en-US')
-}
