@@ -39,17 +39,14 @@ export function serveReceiver(
       events: {
         started: () => link.send(Frame.RECEIVER_STARTED, []),
         error: (message, error) => report(link, message, error),
-        stopped: (message, error) => {
-          if (error !== null) report(link, message, error)
-          void finish(message)
-        },
+        stopped: (message, error) => void finish(message, error),
       },
     })
     void supervisor.start()
   }
-  const finish = async (message: string): Promise<void> => {
+  const finish = async (message: string, error: Error | null): Promise<void> => {
     await store.settled()
-    link.send(Frame.RECEIVER_STOP, [message])
+    link.send(Frame.RECEIVER_STOP, [message, error === null ? null : textOf(error)])
     await link.flushed()
     process.exit(0)
   }
@@ -77,7 +74,11 @@ export function serveReceiver(
 }
 
 function report(link: JavaLink, message: string, error: Error): void {
-  link.send(Frame.REPORT, [message, error.stack ?? error.message, JSON.stringify(errorToData(error))])
+  link.send(Frame.REPORT, [message, textOf(error), JSON.stringify(errorToData(error))])
+}
+
+function textOf(error: Error): string {
+  return error.stack ?? `${error.name}: ${error.message}`
 }
 
 interface Waiting {

@@ -16,6 +16,7 @@ import { TimerClock } from '../timer-clock.js'
 import type { BatchAnnouncement, BridgeConnection } from './bridge-connection.js'
 import { CheckpointFiles } from './checkpoint-files.js'
 import type { SparkEvent } from './protocol.js'
+import { receiverFailure } from './receiver-failure.js'
 import { SparkCheckpoint } from './spark-checkpoint.js'
 import { SparkPlanner, sparkBlockId, storageLevelValue } from './spark-planner.js'
 import { SparkRunner } from './spark-runner.js'
@@ -225,12 +226,10 @@ export class SparkEngine implements Engine {
     if (entry === undefined) return
     const [name, , , , message, error] = event
     const state = { streamId: entry[0], name: entry[1].constructor.name }
+    const failure = receiverFailure(error)
     if (name === 'receiverStarted') listener.receiverStarted(state)
-    else {
-      const failure = new MillraceError('RECEIVER_FAILED', `${message}${error === '' ? '' : `: ${error}`}`)
-      if (name === 'receiverError') listener.receiverError({ ...state, message, error: failure })
-      else listener.receiverStopped({ ...state, message, error: error === '' ? null : failure })
-    }
+    else if (name === 'receiverStopped') listener.receiverStopped({ ...state, message, error: failure })
+    else listener.receiverError({ ...state, message, error: failure ?? new MillraceError('RECEIVER_FAILED', message) })
   }
 }
 

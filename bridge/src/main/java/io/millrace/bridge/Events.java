@@ -72,21 +72,32 @@ final class Events extends SparkListener implements StreamingListener {
 
   @Override
   public void onReceiverStarted(StreamingListenerReceiverStarted started) {
-    receiver("receiverStarted", started.receiverInfo());
+    receiver("receiverStarted", started.receiverInfo(), started.receiverInfo().lastErrorMessage());
   }
 
   @Override
   public void onReceiverError(StreamingListenerReceiverError error) {
-    receiver("receiverError", error.receiverInfo());
+    ReceiverInfo info = error.receiverInfo();
+    String message = info.lastErrorMessage();
+    if (message.startsWith(NodeReceiver.STOPPED_ITSELF)) {
+      receiver("receiverStopped", info, message.substring(NodeReceiver.STOPPED_ITSELF.length()));
+    } else {
+      receiver("receiverError", info, message);
+    }
   }
 
   @Override
   public void onReceiverStopped(StreamingListenerReceiverStopped stopped) {
-    receiver("receiverStopped", stopped.receiverInfo());
+    receiver("receiverStopped", stopped.receiverInfo(), stopped.receiverInfo().lastErrorMessage());
   }
 
-  private void receiver(String event, ReceiverInfo info) {
-    gateway.event(event, info.streamId(), info.location(), info.executorId(), info.lastErrorMessage(), info.lastError());
+  /** What Spark keeps of an error is its text; that of one thrown in Node is its stack in TypeScript, without Java's name before it. */
+  private void receiver(String event, ReceiverInfo info, String message) {
+    String javaName = NodeFailure.class.getName() + ":";
+    String error = info.lastError();
+    boolean isNodes = error.startsWith(javaName);
+    gateway.event(event, info.streamId(), info.location(), info.executorId(), message,
+        (isNodes ? error.substring(javaName.length()) : error).strip());
   }
 
   private static Long delay(scala.Option<Object> delayMs) {

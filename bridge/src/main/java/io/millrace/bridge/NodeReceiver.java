@@ -20,6 +20,8 @@ import scala.Option;
 final class NodeReceiver extends Receiver<byte[]> {
   private static final long serialVersionUID = 1L;
   private static final byte[] NOTHING = new byte[0];
+  /** Before the message of a receiver that stopped itself, where Spark and its pages keep errors of receivers. */
+  static final String STOPPED_ITSELF = "The receiver stopped itself: ";
   private static final long DRAIN_MS_MAX = 8_000;
   private static final long RATE_POLL_MS = 250;
   private static final long CHECKPOINT_POLL_MS = 50;
@@ -134,10 +136,12 @@ final class NodeReceiver extends Receiver<byte[]> {
         }
         case Frame.RECEIVER_STOP -> {
           from.close();
-          // While Spark stops this receiver it holds a lock that `stop` wants too; and there is nothing left to stop.
+          // Spark would start a receiver again that stops itself, as often as it does. So it stays, with nothing to do.
           if (!closing) {
             closing = true;
-            NodeReceiver.this.stop(Values.toText(Values.decode(frame.body).get(0)));
+            List<Object> fields = Values.decode(frame.body);
+            String error = Values.toText(fields.get(1));
+            reportError(STOPPED_ITSELF + Values.toText(fields.get(0)), new NodeFailure(error == null ? "" : error, null));
           }
         }
         default -> throw new IOException("A receiver does not send frames of type " + frame.type + ".");

@@ -1,0 +1,69 @@
+/** Receivers of one's own beside Spark's executors: all ways to store, to start again and to stop mean what they mean elsewhere. */
+import type { ReceiverInfo } from 'millrace'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type JobOnSpark, jobOnSpark } from './job-on-spark.js'
+import { eventually } from './processes.js'
+import { removeDirectories } from './spark-driver.js'
+
+type ReceiversJob = typeof import('./fixtures/receivers-job.js')
+
+describe("Receivers of one's own on Spark, master local[4]", { timeout: 300_000 }, () => {
+  let job: JobOnSpark<ReceiversJob>
+  const events: string[] = []
+
+  beforeAll(async () => {
+    job = await jobOnSpark<ReceiversJob>('receivers-job', { master: 'local[4]' })
+    const note = (what: string) => (receiver: ReceiverInfo) => {
+      events.push(`${what} ${receiver.name}: ${receiver.lastErrorMessage}: ${receiver.lastError}`)
+    }
+    job.ssc.addStreamingListener({
+      onReceiverStarted: note('started'),
+      onReceiverError: note('error'),
+      onReceiverStopped: note('stopped'),
+    })
+    await job.ssc.start()
+  }, 300_000)
+  afterAll(async () => {
+    await job.ssc.stop()
+    removeDirectories()
+  })
+
+  it('store record by record', async () => {
+    await eventually(() => job.module.seen.single.length >= 100)
+    expect(job.module.seen.single).toEqual(Array.from({ length: 100 }, (_, i) => i))
+  })
+
+  it('store blocks, and restart when they say so', async () => {
+    await eventually(() => job.module.seen.blocks.includes('start 3 block 2'))
+    const { blocks } = job.module.seen
+    expect(blocks.filter((record) => record !== 'another')).toEqual(
+      [1, 2, 3].flatMap((start) => [1, 2].map((block) => `start ${start} block ${block}`)),
+    )
+    expect(blocks.filter((record) => record === 'another')).toHaveLength(6)
+    await eventually(() => events.filter((event) => event.includes('after start')).length === 2)
+  })
+
+  it('report errors, stop when they say so, and stay stopped', async () => {
+    await eventually(() => events.some((event) => event.startsWith('stopped Enough-2')))
+    // Two batches of Spark's own clock: a receiver that had been started again would have stored by then.
+    await nextBatch()
+    await nextBatch()
+    expect(job.module.seen.enough).toEqual(['the only one'])
+    expect(events.filter((event) => event.includes('Enough'))).toEqual([
+      'started Enough-2: : ',
+      'error Enough-2: Nearly done: nothing serious',
+      'stopped Enough-2: That is enough: nothing serious',
+    ])
+  })
+
+  const nextBatch = (): Promise<void> =>
+    new Promise((resolve) => {
+      const listener = {
+        onBatchStarted: () => {
+          job.ssc.removeStreamingListener(listener)
+          resolve()
+        },
+      }
+      job.ssc.addStreamingListener(listener)
+    })
+})
