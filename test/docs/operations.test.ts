@@ -126,7 +126,7 @@ const programs = (table: object): string[] => Object.keys(table).map((name) => /
 
 /** Calls that do nothing with records: they tell of a context or a stream, or say what its jobs are called. */
 const withoutRecords = {
-  DStream: ['foreachRDD', 'print', 'slideDuration', 'sparkContext'],
+  DStream: ['print', 'slideDuration', 'sparkContext'],
   SparkContext: [
     ...['register', 'clearJobGroup', 'setJobDescription', 'cancelAllJobs', 'setLocalProperty', 'getLocalProperty'],
     ...['stop', 'uiWebUrl', 'applicationId'],

@@ -6,7 +6,7 @@ import { rddOperations } from '../support/rdd-operations.js'
 import { numberBatches, streamOperations } from '../support/stream-operations.js'
 import { multiset } from '../support/vectors.js'
 import { jobOnSpark } from './job-on-spark.js'
-import { removeDirectories, temporaryDirectory } from './spark-driver.js'
+import { grounds, removeDirectories, temporaryDirectory } from './spark-driver.js'
 
 type OperationsJob = typeof import('./fixtures/operations-job.js')
 
@@ -22,7 +22,7 @@ interface Outcome extends Pick<OperationsJob, 'results' | 'batches' | 'processes
 }
 
 /** What the job gives on that master. */
-async function outcome(master: string, conf: Record<string, unknown>): Promise<Outcome> {
+async function outcome(version: string, master: string, conf: Record<string, unknown>): Promise<Outcome> {
   Object.assign(process.env, {
     OPERATIONS_DIRECTORY: temporaryDirectory(),
     OPERATIONS_DATA: data,
@@ -30,17 +30,22 @@ async function outcome(master: string, conf: Record<string, unknown>): Promise<O
     OPERATIONS_RANDOM: String(count),
   })
   const { module, ssc, clock } = await jobOnSpark<OperationsJob>('operations-job', {
+    version,
     master,
     manual: true,
     conf: { 'spark.default.parallelism': 2, ...conf },
   })
+  let printed = ''
+  ssc.graph.print = (text) => {
+    printed += text
+  }
   await ssc.start()
   const last = Math.max(numberBatches.length, ...module.random.map(({ input }) => input.length))
   for (let batch = 1; batch <= last && ssc.getState() === 'ACTIVE'; batch++) {
     clock.advance(1000)
     await ssc.batchesFinished()
   }
-  const outputs = new Map<string, unknown>()
+  const outputs = new Map<string, unknown>([['print', printed]])
   for (const [name, output] of Object.entries(module.outputs)) outputs.set(name, await output())
   await ssc.stop({ graceful: true })
   await ssc.awaitTermination()
@@ -51,12 +56,12 @@ async function outcome(master: string, conf: Record<string, unknown>): Promise<O
   return found
 }
 
-describe('On Spark, master local-cluster[2,1,1024], and on the embedded engine', () => {
+describe.each(grounds)('On Spark %s, master %s, and on the embedded engine', (version, master) => {
   let spark: Outcome
   let embedded: Outcome
   beforeAll(async () => {
-    embedded = await outcome('local', { 'millrace.engine': 'embedded' })
-    spark = await outcome('local-cluster[2,1,1024]', {})
+    embedded = await outcome(version, 'local', { 'millrace.engine': 'embedded' })
+    spark = await outcome(version, master, {})
   }, 900_000)
   afterAll(removeDirectories)
 

@@ -51,6 +51,16 @@ export const NEWEST: string = testedSparkVersions.at(-1)!
 export const versions: readonly string[] =
   Number(process.env.MILLRACE_BUDGET ?? 1) > 1 ? testedSparkVersions : [NEWEST, OLDEST]
 
+/** The Sparks and masters that a whole suite of operations runs on: one, with a budget all versions, and the local mode of Spark too. */
+export const grounds: readonly (readonly [version: string, master: string])[] =
+  versions.length > 2
+    ? [
+        ...versions.map((version) => [version, 'local-cluster[2,1,1024]'] as const),
+        [NEWEST, 'local[2]'],
+        [NEWEST, 'local-cluster[2,2,1024]'],
+      ]
+    : [[NEWEST, 'local-cluster[2,1,1024]']]
+
 /** A directory of this test's own, removed by `removeDirectories`. */
 const directories: string[] = []
 export function temporaryDirectory(): string {

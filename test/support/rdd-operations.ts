@@ -2,7 +2,7 @@
  * Every operation of RDD and every way to make one, each as a small program: what it gives must be the same wherever it runs.
  * The name of a program begins with the operation, as docs/operations.md has it.
  */
-import { HashPartitioner, RangePartitioner, type RDD, type SparkContext, StorageLevel } from 'millrace'
+import { HashPartitioner, type Item, RangePartitioner, type RDD, type SparkContext, StorageLevel } from 'millrace'
 
 /** What a program may use. */
 export interface Ground {
@@ -57,7 +57,19 @@ export const rddOperations: Readonly<Record<string, (ground: Ground) => unknown>
   keyBy: ({ sc }) => glommed(numbers(sc).keyBy((n) => n % 3)),
   pipe: ({ sc }) => glommed(numbers(sc).pipe('sort -n')),
 
+  'map, records of every kind': ({ sc }) => glommed(sc.parallelize(everyKind, 3).map((record) => record)),
+  'map, records that are large': async ({ sc }) => {
+    const texts = await sc
+      .parallelize([3, 5, 7], 2)
+      .map((n) => `${n}`.repeat(n * 1_000_000))
+      .repartition(2)
+      .collect()
+    return texts.map((text) => [text.length, text[0]]).sort()
+  },
+  'mapPartitions, nothing out of something': ({ sc }) => glommed(numbers(sc).mapPartitions(() => [])),
+
   // Sets
+  'distinct, records of every kind': ({ sc }) => glommed(sc.parallelize([...everyKind, ...everyKind], 4).distinct(3)),
   distinct: ({ sc }) =>
     glommed(
       numbers(sc)
@@ -87,6 +99,13 @@ export const rddOperations: Readonly<Record<string, (ground: Ground) => unknown>
   // Order
   sortBy: ({ sc }) => glommed(numbers(sc, 40).sortBy((n) => n)),
   'sortBy, down, more partitions': ({ sc }) => glommed(numbers(sc, 40).sortBy((n) => n % 7, false, 4)),
+  'sortBy, many records': async ({ sc }) => {
+    const sorted = await sc
+      .range(0, 20_000, 1, 4)
+      .sortBy((n) => (n * 7919) % 20_011, true, 3)
+      .collect()
+    return [sorted.length, sorted.every((n, i) => i === 0 || (sorted[i - 1]! * 7919) % 20_011 < (n * 7919) % 20_011)]
+  },
   sortByKey: ({ sc }) => glommed(pairs(sc).sortByKey()),
   repartitionAndSortWithinPartitions: ({ sc }) => glommed(pairs(sc).repartitionAndSortWithinPartitions(2)),
   filterByRange: ({ sc }) => glommed(pairs(sc).filterByRange('b', 'c')),
@@ -269,6 +288,23 @@ export const rddOperations: Readonly<Record<string, (ground: Ground) => unknown>
   // Pairs
   groupByKey: ({ sc }) => glommed(pairs(sc).groupByKey()),
   reduceByKey: ({ sc }) => glommed(pairs(sc).reduceByKey(plus, 2)),
+  'reduceByKey, many keys': async ({ sc }) => {
+    const sums = sc
+      .range(0, 40_000, 1, 4)
+      .map((n) => [`key ${n % 20_000}`, n])
+      .reduceByKey(plus, 3)
+    return sums
+      .glom()
+      .map((all) => [all.length, all.reduce((sum, [, n]) => sum + n, 0), all[7]])
+      .collect()
+  },
+  'reduceByKey, one key of all': ({ sc }) =>
+    glommed(
+      sc
+        .range(0, 30_000, 1, 3)
+        .map((n) => ['k', n])
+        .reduceByKey(plus, 4),
+    ),
   'reduceByKey, keys by value': ({ sc }) =>
     glommed(
       numbers(sc)
@@ -389,6 +425,27 @@ export const rddOperations: Readonly<Record<string, (ground: Ground) => unknown>
     return waiting
   },
 }
+
+/** Records that are easily changed on their way. */
+const everyKind: readonly Item[] = [
+  ...[
+    undefined,
+    null,
+    true,
+    Number.NaN,
+    -0,
+    0,
+    Number.POSITIVE_INFINITY,
+    1e300,
+    2 ** 40,
+    -(2n ** 70n),
+    '',
+    'ü 💡',
+    'long '.repeat(500),
+  ],
+  ...[new Date(1e12), new Map([[{ a: 1 }, [1n]]]), new Set(['x', 2]), new Uint8Array([1, 2]), new Float64Array([0.5])],
+  ...[[], {}, [[]], { deep: [{ er: undefined }], b: null }, ['k', { v: 1 }]],
+]
 
 /** The code of the error a promise rejects with. */
 async function failure(promise: Promise<unknown>): Promise<unknown> {

@@ -8,6 +8,7 @@ import {
   type DStream,
   HashPartitioner,
   type Pair,
+  type RDD,
   type State,
   StateSpec,
   StorageLevel,
@@ -169,9 +170,20 @@ export function streamOutputs(
   const byPartition = sc.collectionAccumulator<readonly number[]>()
   pairs(s).foreachPartition(async (records, partition) => byPartition.add([partition, [...records].length]))
   const doubled = s.map((n) => n * 2)
+  doubled.print(2)
   doubled.saveAsTextFiles(`${directory}/text`, 'txt')
   doubled.saveAsJsonFiles(`${directory}/json`)
   doubled.saveAsObjectFiles(`${directory}/objects`)
+  const inDriver: unknown[] = []
+  const minus = 1
+  pairs(s)
+    .reduceByKey(plus, 2)
+    .foreachRDD(async (rdd, time) => {
+      const kept = rdd.mapValues((n) => n - minus).persist()
+      inDriver.push([time, await glommedRdd(kept), await glommedRdd(kept.join(rdd).sortByKey())])
+      inDriver.push(await glommedRdd(kept.map(([k, n]) => [n % 2, k]).groupByKey(3)), await rdd.count())
+      kept.unpersist()
+    })
   // So that slices can be had of all of them.
   ssc.remember('1m')
   const contents = (name: string): unknown =>
@@ -181,12 +193,17 @@ export function streamOutputs(
       .flatMap((batch) => readdirSync(join(directory, batch)).map((part) => join(batch, part)))
       .map((part) => [part, readFileSync(join(directory, part), 'latin1')])
   return {
+    foreachRDD: () => inDriver,
     foreachPartition: () => [...byPartition.value].sort(),
     saveAsTextFiles: () => contents('text'),
     saveAsJsonFiles: () => contents('json'),
     saveAsObjectFiles: () => contents('objects'),
     slice: () => Promise.all(doubled.slice(2000, 4000).map((rdd) => rdd.glom().collect())),
   }
+}
+
+function glommedRdd<T>(rdd: RDD<T>): Promise<T[][]> {
+  return rdd.glom().collect()
 }
 
 function runningSum(): StateSpec<string, number, number, Pair<string, number>> {
