@@ -32,12 +32,13 @@ export function disconnected(code: number, said: string | undefined, address: Br
   )
 }
 
-/** The broker sent what MQTT.js found to be wrong. */
-export function protocolBroken(code: number, address: BrokerAddress): MillraceError {
+/** The broker sent what MQTT.js found to be wrong; `cause` is what it said of it. */
+export function protocolBroken(code: number, address: BrokerAddress, cause?: Error): MillraceError {
+  const what = cause === undefined ? '' : ` (${cause.message})`
   return new MillraceError(
     'MQTT_PROTOCOL_ERROR',
-    `The broker ${address.text} broke the protocol: ${reasonText(code, 5)}.`,
-    { details: { reasonCode: code } },
+    `The broker ${address.text} broke the protocol: ${reasonText(code, 5)}${what}. The connection is closed and made again.`,
+    { cause, details: { reasonCode: code } },
   )
 }
 
@@ -56,6 +57,23 @@ export function subscribeRefused(refused: readonly string[]): MillraceError {
     'MQTT_SUBSCRIBE_REFUSED',
     `The broker refused to subscribe ${refused.join('; ')}. Check the broker's access rules and which kinds of subscription it offers.`,
     { details: { filters: refused } },
+  )
+}
+
+/** A SUBACK that grants less than was asked for; null when it grants it all. */
+export function qosLowered(
+  wanted: readonly { readonly filter: string; readonly qos: number }[],
+  granted: readonly number[],
+): MillraceError | null {
+  const lowered = wanted.flatMap(({ filter, qos }, i) => {
+    const got = granted[i] ?? qos
+    return got < qos ? [`${filter}: QoS ${got} instead of ${qos}`] : []
+  })
+  if (lowered.length === 0) return null
+  return new MillraceError(
+    'MQTT_QOS_LOWERED',
+    `The broker grants less than was asked for: ${lowered.join('; ')}. At QoS 0 it keeps nothing while the receiver is away and repeats nothing. Raise the broker's limit (Mosquitto: max_qos, HiveMQ: max-qos, EMQX: mqtt.max_qos_allowed), or ask for a lower qos.`,
+    { details: { filters: lowered } },
   )
 }
 

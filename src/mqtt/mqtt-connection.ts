@@ -1,17 +1,20 @@
 /** One connection to a broker after another: MQTT.js does CONNECT, TLS handshake, subscription and DISCONNECT; this keeps it connected. */
-import type { IClientOptions, MqttClient } from 'mqtt'
+import type { IDisconnectPacket, MqttClient } from 'mqtt'
 import { MillraceError } from '../errors.js'
+import { type BrokerLimits, limitsOf } from './broker-limits.js'
 import type { BrokerAddress } from './broker-url.js'
+import { type ConnectLimits, connectPacket, type SessionRequest } from './connect-packet.js'
 import {
   disconnected,
   disconnectPacket,
   protocolBroken,
+  qosLowered,
   refused,
   subscribeRefused,
   takenOver,
   unreachable,
 } from './connection-errors.js'
-import { loadMqttJs, type MqttJs, noTimer } from './mqtt-js.js'
+import { loadMqttJs, type MqttJs } from './mqtt-js.js'
 import type { ResolvedConnection } from './mqtt-options.js'
 import { Reason, reasonText } from './reason-codes.js'
 import { TakeoverWatch } from './takeover-watch.js'
@@ -26,24 +29,21 @@ export interface Accepted {
   readonly address: BrokerAddress
 }
 
-/** How the session of a connection is asked for. */
-export interface SessionRequest {
-  readonly clean: boolean
-  readonly expirySeconds: number
-}
-
 /** What a connection is for. Every call comes from the connection's own loop, one connection at a time. */
 export interface ConnectionUser {
-  /** Called before each attempt: the reader of its frames. It passes packets that are not its own to `push`. */
-  open(version: 4 | 5, push: (packet: Buffer) => void): FrameReader
-  /** Session wishes for the next attempt. */
-  session(version: 4 | 5): SessionRequest
+  /** Called before each attempt to reach `address`: the reader of its frames. It passes packets that are not its own to `push`. */
+  open(version: 4 | 5, address: BrokerAddress, push: (packet: Buffer) => void): FrameReader
+  /** Session wishes for the next attempt, which is to reach `address`. */
+  session(version: 4 | 5, address: BrokerAddress): SessionRequest
   /** The broker accepted; the filters to subscribe are those of `subscriptions()` until it resolves. */
   accepted(accepted: Accepted, stream: TapStream): void
   /** Filters to subscribe on this connection, empty for none. */
   subscriptions(accepted: Accepted): readonly Subscription[]
-  /** The subscriptions are granted (also called when there were none to ask for). `limits` are what the broker takes. */
-  ready(limits: BrokerLimits): void
+  /**
+   * The subscriptions are granted (also called when there were none to ask for). `limits` are what the broker takes; `warning` says that it
+   * grants less than was asked for.
+   */
+  ready(limits: BrokerLimits, warning: MillraceError | null): void
   /** The connection accepted before is gone. */
   lost(): void
   /** An attempt or a connection failed; there will be another. */
@@ -61,24 +61,10 @@ export interface Failure {
   readonly retryInMs: number
 }
 
-/** What the broker said it takes; its defaults where it said nothing. */
-export interface BrokerLimits {
-  /** Messages of QoS 1 and 2 it takes before it has answered one. */
-  readonly receiveMaximum: number
-  readonly maximumPacketSize: number
-}
-
 export interface Subscription {
   readonly filter: string
   readonly qos: 0 | 1 | 2
   readonly retainHandling: 0 | 1 | 2
-}
-
-/** CONNECT properties only a receiver sends. */
-export interface ConnectLimits {
-  readonly receiveMaximum: number
-  readonly maximumPacketSize: number
-  readonly topicAliasMaximum: number
 }
 
 /** A connection that lasted this long begins the pauses anew. */
@@ -188,7 +174,7 @@ export class MqttConnection {
         stream.destroy()
       }
       let accepted: Accepted | null = null
-      const reader = this.#user.open(version, (packet) => {
+      const reader = this.#user.open(version, address, (packet) => {
         // Messages may follow CONNACK in the same read, before MQTT.js has told anyone about it.
         const isSessionPresent = acceptedSession(packet)
         if (isSessionPresent !== null) {
@@ -211,26 +197,41 @@ export class MqttConnection {
       stream.on('error', (error) => {
         failure ??= MillraceError.is(error) ? error : unreachable(address, error)
       })
-      const client = mqttJs.createClient(stream, this.#clientOptions(version))
+      const client = mqttJs.createClient(
+        stream,
+        connectPacket(version, this.#clientId, this.#options, this.#limits, this.#user.session(version, address)),
+      )
       this.#client = client
-      const keepalive = this.#keepAlive(client, stream, fail)
+      let keepalive: NodeJS.Timeout | undefined
       client.on('connect', ({ properties }) => {
-        const limits = {
-          receiveMaximum: properties?.receiveMaximum ?? 65_535,
-          maximumPacketSize: properties?.maximumPacketSize ?? Number.MAX_SAFE_INTEGER,
-        }
+        if (stream.destroyed) return
+        // The broker may ask for pings more often, or do without them; then ours only watch over the connection.
+        const seconds = Math.min(properties?.serverKeepAlive || 65_535, this.#options.keepaliveSeconds)
+        clearInterval(keepalive)
+        keepalive = this.#keepAlive(seconds, stream, fail)
+        const limits = limitsOf(properties)
         if (accepted !== null) this.#subscribe(client, version, this.#user.subscriptions(accepted), limits, fail)
       })
       client.on('disconnect', (packet) => {
         const code = packet.reasonCode ?? 0
-        failure ??=
+        fail(
           code === Reason.SESSION_TAKEN_OVER
             ? takenOver(`said: ${reasonText(code, 5)}`, this.#clientId)
-            : disconnected(code, packet.properties?.reasonString, address)
+            : disconnected(code, saidOf(packet.properties), address),
+        )
       })
       client.on('error', (error) => {
+        // The stream's own errors are known already.
+        if (failure !== null) return
         const { code } = error as { code?: unknown }
-        fail(typeof code === 'number' ? this.#refused(code, version, address) : unreachable(address, error))
+        const found =
+          typeof code === 'number'
+            ? this.#refused(code, version, address)
+            : error.message === 'connack timeout'
+              ? unreachable(address, new Error(`it did not answer within ${this.#options.connectTimeoutMs} ms`))
+              : protocolBroken(Reason.MALFORMED_PACKET, address, error)
+        if (found.code === 'MQTT_PROTOCOL_ERROR') stream.giveUp(found)
+        else fail(found)
       })
       stream.on('close', () => {
         clearInterval(keepalive)
@@ -256,15 +257,15 @@ export class MqttConnection {
     fail: (error: MillraceError) => void,
   ): void {
     if (wanted.length === 0) {
-      this.#user.ready(limits)
+      this.#user.ready(limits, null)
       return
     }
     const map = Object.fromEntries(
       wanted.map((one) => [one.filter, version === 5 ? { qos: one.qos, rh: one.retainHandling } : { qos: one.qos }]),
     )
     client.subscribe(map, (error, _granted, packet) => {
-      if (error === null) return this.#user.ready(limits)
       const codes = (packet?.granted ?? []) as number[]
+      if (error === null) return this.#user.ready(limits, qosLowered(wanted, codes))
       const refused = wanted.flatMap((one, i) =>
         (codes[i] ?? 0) >= 0x80 ? [`${one.filter}: ${reasonText(codes[i]!, 5)}`] : [],
       )
@@ -282,14 +283,13 @@ export class MqttConnection {
    * Pings the broker every third of the keepalive and gives up when nothing at all has come for one and a half. Any byte is a sign of
    * life, and a connection that we do not read (hold) is not held against the broker; MQTT.js would count only its own pings.
    */
-  #keepAlive(client: MqttClient, stream: TapStream, fail: (error: MillraceError) => void): NodeJS.Timeout {
-    const everyMs = Math.max(200, (this.#options.keepaliveSeconds * 1000) / 3)
+  #keepAlive(seconds: number, stream: TapStream, fail: (error: MillraceError) => void): NodeJS.Timeout {
+    const everyMs = Math.max(200, (seconds * 1000) / 3)
     let expectedAt = Date.now() + everyMs
     const timer = setInterval(() => {
       const now = Date.now()
       const isLate = now - expectedAt > everyMs
       expectedAt = now + everyMs
-      if (!client.connected) return
       stream.writeWithPing([])
       // After a blocked thread the broker's bytes may lie unread in the socket: look again next time.
       if (isLate || stream.holds !== 0) stream.lastReadAt = now
@@ -297,45 +297,12 @@ export class MqttConnection {
         fail(
           new MillraceError(
             'MQTT_UNREACHABLE',
-            `The broker has not been heard for ${Math.round((now - stream.lastReadAt) / 1000)} s (keepalive ${this.#options.keepaliveSeconds} s).`,
+            `The broker has not been heard for ${Math.round((now - stream.lastReadAt) / 1000)} s (keepalive ${seconds} s).`,
           ),
         )
       }
     }, everyMs)
     return timer.unref()
-  }
-
-  #clientOptions(version: 4 | 5): IClientOptions {
-    const { username, password, will, keepaliveSeconds, connectTimeoutMs, userProperties } = this.#options
-    const session = this.#user.session(version)
-    const properties: NonNullable<IClientOptions['properties']> = {}
-    if (version === 5) {
-      if (session.expirySeconds > 0) properties.sessionExpiryInterval = session.expirySeconds
-      if (this.#limits !== null) {
-        properties.receiveMaximum = this.#limits.receiveMaximum
-        properties.maximumPacketSize = this.#limits.maximumPacketSize
-      }
-      if (Object.keys(userProperties).length > 0) properties.userProperties = { ...userProperties }
-      if (this.#limits !== null && this.#limits.topicAliasMaximum > 0)
-        properties.topicAliasMaximum = this.#limits.topicAliasMaximum
-    }
-    return {
-      clientId: this.#clientId,
-      protocolVersion: version,
-      clean: session.clean,
-      keepalive: keepaliveSeconds,
-      connectTimeout: connectTimeoutMs,
-      reconnectPeriod: 0,
-      resubscribe: false,
-      log: () => {},
-      timerVariant: noTimer,
-      ...(username === null ? {} : { username }),
-      ...(password === null ? {} : { password }),
-      ...(will === null
-        ? {}
-        : { will: { qos: 0 as const, retain: false, ...will, payload: Buffer.from(will.payload as string) } }),
-      ...(version === 5 ? { properties } : {}),
-    }
   }
 
   #disconnect(client: MqttClient): void {
@@ -361,6 +328,14 @@ export class MqttConnection {
       if (this.#isStopping) this.#wake()
     })
   }
+}
+
+/** What a DISCONNECT says beside its reason. */
+function saidOf(properties: IDisconnectPacket['properties']): string | undefined {
+  const { reasonString, serverReference } = properties ?? {}
+  const other = serverReference === undefined ? [] : [`the server to use is ${serverReference}`]
+  const said = [...(reasonString === undefined ? [] : [reasonString]), ...other]
+  return said.length === 0 ? undefined : said.join(', ')
 }
 
 /** The session-present flag of a CONNACK that accepts; null for any other packet. */

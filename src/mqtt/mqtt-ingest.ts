@@ -2,6 +2,9 @@
 import { MillraceError } from '../errors.js'
 import { keepFreedMemory } from '../storage/freed-memory.js'
 import { Acknowledgements, type PendingBlock } from './acknowledgements.js'
+import type { BrokerLimits } from './broker-limits.js'
+import type { BrokerAddress } from './broker-url.js'
+import type { SessionRequest } from './connect-packet.js'
 import { InFlightWindow } from './in-flight-window.js'
 import { notRead, sessionLost, windowLimited } from './ingest-errors.js'
 import {
@@ -16,7 +19,6 @@ import {
   type ConnectionUser,
   type Failure,
   MqttConnection,
-  type SessionRequest,
   type Subscription,
 } from './mqtt-connection.js'
 import type { ResolvedReceiver } from './mqtt-options.js'
@@ -48,13 +50,16 @@ export class MqttIngest implements ConnectionUser {
   readonly #connection: MqttConnection
   readonly #filter: RedeliveryFilter
   readonly #acknowledgements: Acknowledgements
-  readonly #openIds = new Uint8Array(65_536)
+  /** Packet ids of QoS 2 that are taken and not released, by the address of the broker whose session they belong to. */
+  readonly #openIds = new Map<string, Uint8Array>()
   readonly #window = new InFlightWindow()
   readonly #rate = new RateLimiter(performance.now())
   readonly #gate: ReadGate
   #tap: PublishTap | null = null
   #stream: TapStream | null = null
   #accepted: Accepted | null = null
+  /** Where the last connection was accepted. */
+  #lastAddress: string | null = null
   #header: BlockHeader | null = null
   #session = EARLIER_SESSION
   #isSubscribed = false
@@ -138,13 +143,13 @@ export class MqttIngest implements ConnectionUser {
 
   // What the connection asks and tells.
 
-  open(version: 4 | 5, push: (packet: Buffer) => void): FrameReader {
+  open(version: 4 | 5, address: BrokerAddress, push: (packet: Buffer) => void): FrameReader {
     const tap = new PublishTap({
       version,
       maximumPacketSize: this.#options.maximumPacketSize,
       topicAliasMaximum: version === 5 ? this.#options.topicAliasMaximum : 0,
       headerLength: BLOCK_HEADER_LENGTH,
-      openIds: this.#openIds,
+      openIds: this.#openIdsOf(address),
       onControl: (packet) => {
         push(packet)
         if (packet[0] === PINGRESP) this.#acknowledgements.pong(this.#stream)
@@ -173,6 +178,9 @@ export class MqttIngest implements ConnectionUser {
 
   accepted(accepted: Accepted, stream: TapStream): void {
     const hadSession = this.#connections > 0
+    const isOtherBroker = this.#lastAddress !== null && this.#lastAddress !== accepted.address.text
+    this.#lastAddress = accepted.address.text
+    if (isOtherBroker) this.#isSubscribed = false
     this.#connections = accepted.connection
     this.#accepted = accepted
     this.#stream = stream
@@ -180,12 +188,12 @@ export class MqttIngest implements ConnectionUser {
     this.#window.reset()
     this.#gate.connect(stream)
     this.#acknowledgements.connected()
-    this.#filter.connected(accepted.isSessionPresent)
+    this.#filter.connected(accepted.isSessionPresent, isOtherBroker)
     this.#sink.confirmed(this.#filter.tailBlocks)
     if (!accepted.isSessionPresent) {
       this.#session = newSession()
       this.#isSubscribed = false
-      this.#openIds.fill(0)
+      this.#openIdsOf(accepted.address).fill(0)
       if (hadSession && (this.#options.durable || accepted.version === 5)) {
         this.#sessionsLost += 1
         this.#sink.reportError('The broker has lost the session', sessionLost(accepted.address.text))
@@ -208,8 +216,9 @@ export class MqttIngest implements ConnectionUser {
     return this.#options.topics.map((filter) => ({ filter, qos: this.#options.qos, retainHandling }))
   }
 
-  ready(): void {
+  ready(_limits: BrokerLimits, warning: MillraceError | null): void {
     this.#isSubscribed = true
+    if (warning !== null) this.#sink.reportError('The subscription is granted in part', warning)
     this.#hasReportedOutage = false
   }
 
@@ -235,6 +244,15 @@ export class MqttIngest implements ConnectionUser {
 
   fatal(error: MillraceError): void {
     this.#sink.stop(error.message, error)
+  }
+
+  #openIdsOf({ text }: BrokerAddress): Uint8Array {
+    let openIds = this.#openIds.get(text)
+    if (openIds === undefined) {
+      openIds = new Uint8Array(65_536)
+      this.#openIds.set(text, openIds)
+    }
+    return openIds
   }
 
   // Messages in.
@@ -344,7 +362,9 @@ export class MqttIngest implements ConnectionUser {
     if (this.#hasFailed) return
     this.#hasFailed = true
     // From this block on nothing is acknowledged: the broker sends it all again, so QoS 2 ids of these blocks are not "taken before".
-    for (const id of this.#acknowledgements.openIdsFrom(block)) this.#openIds[id] = 0
+    // These ids may be of any connection since; an id too many only lets a message count as new.
+    for (const id of this.#acknowledgements.openIdsFrom(block))
+      for (const openIds of this.#openIds.values()) openIds[id] = 0
     this.#stream?.hold(Hold.STOPPING)
     this.#drained?.()
     this.#sink.restart(

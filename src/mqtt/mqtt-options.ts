@@ -4,6 +4,7 @@ import { MillraceError } from '../errors.js'
 import type { StorageLevel } from '../rdd/storage-level.js'
 import { type Duration, toMilliseconds } from '../time.js'
 import { type BrokerAddress, parseBrokerUrl } from './broker-url.js'
+import type { MqttMessageProperties } from './mqtt-properties.js'
 import { checkTopicName, parseTopicFilter } from './topic-filter.js'
 
 /** TLS settings, as Node's `tls.connect` takes them. Certificates are verified unless `rejectUnauthorized` is false. */
@@ -25,12 +26,18 @@ export interface MqttTlsOptions {
   readonly rejectUnauthorized?: boolean
 }
 
-/** The message the broker publishes when this client is lost. */
+/** The message the broker publishes when this client is lost, not when it stops in order. */
 export interface MqttWill {
   readonly topic: string
   readonly payload: string | Buffer
+  /** @default 0 */
   readonly qos?: 0 | 1 | 2
+  /** @default false */
   readonly retain?: boolean
+  /** Seconds the broker waits with it for the client to come back (MQTT 5). @default 0 */
+  readonly delaySeconds?: number
+  /** Properties of the message (MQTT 5). */
+  readonly properties?: MqttMessageProperties
 }
 
 /** Settings every MQTT connection has; names are those of MQTT.js. */
@@ -232,7 +239,11 @@ export function resolveConnection(
   if (clientId !== null && (typeof clientId !== 'string' || clientId === '' || Buffer.byteLength(clientId) > 65_535)) {
     throw invalidOption('clientId', `Expected a text of 1 to 65,535 bytes, not ${JSON.stringify(clientId)}.`)
   }
-  if (options.will !== undefined) checkTopicName(options.will.topic)
+  if (options.will !== undefined) {
+    checkTopicName(options.will.topic)
+    oneOf(options.will, 'qos', [0, 1, 2], 0)
+    integer(options.will, 'delaySeconds', 0, 0xffff_ffff, 0)
+  }
   const username = options.username ?? first.username
   const password = options.password ?? first.password
   if (username !== null && typeof username !== 'string') {

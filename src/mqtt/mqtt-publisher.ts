@@ -2,13 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { MillraceError } from '../errors.js'
 import { Log } from '../log.js'
+import { type BrokerLimits, NO_LIMITS } from './broker-limits.js'
+import type { BrokerAddress } from './broker-url.js'
+import type { SessionRequest } from './connect-packet.js'
 import {
   type Accepted,
-  type BrokerLimits,
   type ConnectionUser,
   type Failure,
   MqttConnection,
-  type SessionRequest,
   type Subscription,
 } from './mqtt-connection.js'
 import type { ResolvedConnection } from './mqtt-options.js'
@@ -49,9 +50,10 @@ export class MqttPublisher implements ConnectionUser {
   #connection: MqttConnection | null = null
   #stream: TapStream | null = null
   #version: 4 | 5 = 5
-  #limits: BrokerLimits = { receiveMaximum: 65_535, maximumPacketSize: Number.MAX_SAFE_INTEGER }
+  #limits: BrokerLimits = NO_LIMITS
   #isReady = false
-  #hasConnected = false
+  /** Where the last connection of this client id was accepted. */
+  #lastAddress: string | null = null
   #nextId = 1
   #waiters: (() => void)[] = []
   #batch: Buffer[] = []
@@ -104,7 +106,7 @@ export class MqttPublisher implements ConnectionUser {
 
   // What the connection asks and tells.
 
-  open(version: 4 | 5, push: (packet: Buffer) => void): FrameReader {
+  open(version: 4 | 5, _address: BrokerAddress, push: (packet: Buffer) => void): FrameReader {
     this.#version = version
     return new AckReader((packet, type, id, reason) => {
       if (type === 0x40 || type === 0x50 || type === 0x70) this.#answered(type, id, reason)
@@ -113,13 +115,14 @@ export class MqttPublisher implements ConnectionUser {
   }
 
   /** A session over the cuts of one publisher: it keeps QoS 2 exact where the broker keeps the session (MQTT 5). */
-  session(version: 4 | 5): SessionRequest {
-    return { clean: version === 4 || !this.#hasConnected, expirySeconds: SESSION_SECONDS }
+  session(version: 4 | 5, { text }: BrokerAddress): SessionRequest {
+    // Another broker begins anew: what it knows of packet ids may be from before the last one.
+    return { clean: version === 4 || this.#lastAddress !== text, expirySeconds: SESSION_SECONDS }
   }
 
   accepted(accepted: Accepted, stream: TapStream): void {
     this.#stream = stream
-    this.#hasConnected = true
+    this.#lastAddress = accepted.address.text
     if (!accepted.isSessionPresent) this.#forgetReleased()
     for (const [id, one] of this.#inFlight) {
       one.frame = encodePublish(one.message, id, accepted.version)
@@ -166,7 +169,7 @@ export class MqttPublisher implements ConnectionUser {
     this.#calls.add(call)
     if (this.#connection === null) {
       const clientId = `${this.#options.clientId ?? 'millrace-sink'}-${randomBytes(6).toString('hex')}`
-      this.#hasConnected = false
+      this.#lastAddress = null
       this.#connection = new MqttConnection(this.#options, clientId, null, this)
       this.#connection.start()
     }
@@ -188,12 +191,9 @@ export class MqttPublisher implements ConnectionUser {
   #send(message: OutgoingMessage, call: Call): void {
     const id = message.qos === 0 ? 0 : this.#freeId()
     const frame = encodePublish(message, id, this.#version)
-    if (frame.length > this.#limits.maximumPacketSize) {
-      throw new MillraceError(
-        'MQTT_PUBLISH_FAILED',
-        `A message of ${frame.length} bytes to ${message.topic} is larger than the broker takes (${this.#limits.maximumPacketSize}).`,
-        { details: { topic: message.topic } },
-      )
+    const problem = beyond(this.#limits, message, frame)
+    if (problem !== null) {
+      throw new MillraceError('MQTT_PUBLISH_FAILED', problem, { details: { topic: message.topic } })
     }
     if (message.qos !== 0) {
       call.waiting += 1
@@ -276,6 +276,19 @@ export class MqttPublisher implements ConnectionUser {
     this.#waiters = []
     for (const wake of waiters) wake()
   }
+}
+
+/** Why a broker with these limits would end the connection over this message; null when it would not. */
+function beyond(limits: BrokerLimits, { topic, qos, retain }: OutgoingMessage, frame: Buffer): string | null {
+  if (frame.length > limits.maximumPacketSize) {
+    return `A message of ${frame.length} bytes to ${topic} is larger than the broker takes (${limits.maximumPacketSize}).`
+  }
+  if (qos > limits.maximumQos) {
+    return `A message of QoS ${qos} to ${topic} is of a higher QoS than the broker takes (${limits.maximumQos}).`
+  }
+  return retain && !limits.isRetainAvailable
+    ? `The broker keeps no retained messages, and one to ${topic} is to be.`
+    : null
 }
 
 /** Takes the packets a broker sends to a publisher one by one. */

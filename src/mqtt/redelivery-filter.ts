@@ -63,6 +63,7 @@ export class RedeliveryFilter {
   #newestId = 0
   /** True when packet ids are seen not to count up. */
   #reusesIds = false
+  #isOtherBroker = false
   /** While a resumed session may still repeat: the tail's frames by packet id, and in order. */
   #frames: TailFrame[] = []
   #byId: Map<number, number[]> | null = null
@@ -155,8 +156,12 @@ export class RedeliveryFilter {
     if (arrived.some(({ isSettled }) => isSettled)) this.#before = []
   }
 
-  /** A connection was accepted. On a new session nothing is repeated, and the tail is dropped. */
-  connected(isSessionResumed: boolean): void {
+  /**
+   * A connection was accepted. On a new session nothing is repeated, and the tail is dropped. A broker other than the last may be one of a cluster
+   * that shares its sessions, or one that knows a session of ours of its own; there only what it marks as sent before can be a repetition.
+   */
+  connected(isSessionResumed: boolean, isOtherBroker = false): void {
+    this.#isOtherBroker = isOtherBroker
     this.#before = isSessionResumed ? [...this.#before, ...this.#current.filter(isKept)] : []
     this.#current = []
     this.#completed = 0
@@ -213,7 +218,7 @@ export class RedeliveryFilter {
   }
 
   #isRedelivery(bytes: Buffer, contents: FrameContents): boolean {
-    const isNew = this.#reusesIds && !contents.isDup
+    const isNew = (this.#reusesIds || this.#isOtherBroker) && !contents.isDup
     const index = isNew ? -1 : this.#matched < 0 ? this.#firstMatch(bytes, contents) : this.#nextMatch(bytes, contents)
     if (index >= 0) {
       this.#matched = index

@@ -231,7 +231,7 @@ export class TapStream extends Duplex {
         this.#start = this.#end
         this.#replaceBuffer()
       }
-      this.#giveUp(error as Error)
+      this.giveUp(error as Error)
     }
   }
 
@@ -242,7 +242,8 @@ export class TapStream extends Duplex {
   }
 
   /** Says why, reads nothing more, and closes when that is written, or soon in any case. */
-  #giveUp(error: Error): void {
+  giveUp(error: Error): void {
+    if (this.#isDiscarding) return
     const packet = this.#farewell(error)
     this.discard()
     if (packet === null) return void this.destroy(error)

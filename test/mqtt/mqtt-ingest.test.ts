@@ -7,7 +7,7 @@ import { MqttStringReceiver } from '../../src/mqtt/mqtt-string-receiver.js'
 import type { ReceivedBytes } from '../../src/receiver/receiver.js'
 import { CollectingSink } from '../support/collecting-sink.js'
 import { connack, publish, random } from '../support/frames.js'
-import { ScriptedBroker, type ScriptedBrokerOptions } from '../support/scripted-broker.js'
+import { ScriptedBroker, type ScriptedBrokerOptions, type ScriptedConnection } from '../support/scripted-broker.js'
 
 const cleanUp: (() => Promise<void> | void)[] = []
 afterEach(async () => {
@@ -326,8 +326,9 @@ describe('a broker that breaks the protocol', () => {
       socket.write(Buffer.concat([garbage(), garbage(), garbage()]))
       setTimeout(() => socket.resetAndDestroy(), 5)
     }
-    await sink.until(() => broker.connections.at(-1)?.isSubscribed === true)
-    broker.connections.at(-1)?.socket.write(message(5))
+    const isSound = ({ socket, isSubscribed }: ScriptedConnection): boolean => isSubscribed && !handled.has(socket)
+    await sink.until(() => broker.connections.some(isSound))
+    broker.connections.find(isSound)?.socket.write(message(5))
     await sink.until(() => sink.records.includes('5'))
     expect(broker.connections.length).toBeGreaterThan(rounds)
     expect(sink.stops).toEqual([])

@@ -6,6 +6,8 @@ import { connack } from './frames.js'
 export interface ScriptedBrokerOptions {
   /** Answer to CONNECT. @default accepted, session present from the second connection on */
   readonly connack?: (version: 4 | 5, connection: number) => Buffer
+  /** Told the connect flags of every CONNECT. */
+  readonly onConnect?: (flags: number) => void
   /** What SUBACK says of each filter. @default 1: granted at QoS 1 */
   readonly granted?: number
   /** @default true */
@@ -62,10 +64,15 @@ export class ScriptedBroker extends EventEmitter {
 
   /** The n-th connection, from 0, once it is subscribed (or accepted with its session). */
   async connection(n = 0): Promise<ScriptedConnection> {
-    while (this.connections[n] === undefined) await once(this, 'connection', { signal: AbortSignal.timeout(20_000) })
-    const connection = this.connections[n]
+    const connection = await this.accepted(n)
     if (this.#options.answersSubscribe !== false && n === 0) await connection.until(() => connection.isSubscribed)
     return connection
+  }
+
+  /** The n-th connection, from 0, once it is accepted. */
+  async accepted(n = 0): Promise<ScriptedConnection> {
+    while (this.connections[n] === undefined) await once(this, 'connection', { signal: AbortSignal.timeout(20_000) })
+    return this.connections[n]
   }
 
   async close(): Promise<void> {
@@ -97,7 +104,9 @@ export class ScriptedBroker extends EventEmitter {
   }
 
   #accept(socket: Socket, packet: Buffer): ScriptedConnection {
-    const version = packet[packet.indexOf('MQTT') + 4] === 5 ? 5 : 4
+    const at = packet.indexOf('MQTT') + 4
+    const version = packet[at] === 5 ? 5 : 4
+    this.#options.onConnect?.(packet[at + 1]!)
     const connection = new ScriptedConnection(socket, version)
     const n = this.connections.push(connection)
     socket.write(this.#options.connack?.(version, n) ?? connack(version, n > 1))
