@@ -2,7 +2,7 @@
 // without a broker in between. It keeps at most `window` messages unacknowledged and stops when told.
 //
 //   node frame-sender.mjs <payload bytes> <topics> <qos> [window]     prints its port, then serves every connection alike
-import net from 'node:net'
+import { serveSubscribers } from './subscribed-server.mjs'
 
 const [payloadBytes, topics, qos, window = 60_000] = process.argv.slice(2).map(Number)
 
@@ -34,62 +34,27 @@ function encode(version) {
 
 const encoded = { 4: encode(4), 5: encode(5) }
 
-net
-  .createServer({ noDelay: true }, (socket) => {
-    let rest = Buffer.alloc(0)
-    let version = 4
-    let next = 0
-    let inFlight = 0
-    let isSubscribed = false
-    let isWritable = true
-    const pump = () => {
-      const { bytes, starts } = encoded[version]
-      while (isSubscribed && isWritable && (qos === 0 || inFlight < window)) {
-        const count = Math.min(2000, 65_535 - next, qos === 0 ? 2000 : window - inFlight)
-        isWritable = socket.write(bytes.subarray(starts[next], starts[next + count]))
-        next = (next + count) % 65_535
-        if (qos > 0) inFlight += count
-      }
+const port = await serveSubscribers(qos, (socket, version) => {
+  const { bytes, starts } = encoded[version]
+  let next = 0
+  let inFlight = 0
+  let isWritable = true
+  const pump = () => {
+    while (isWritable && (qos === 0 || inFlight < window)) {
+      const count = Math.min(2000, 65_535 - next, qos === 0 ? 2000 : window - inFlight)
+      isWritable = socket.write(bytes.subarray(starts[next], starts[next + count]))
+      next = (next + count) % 65_535
+      if (qos > 0) inFlight += count
     }
-    socket.on('error', () => socket.destroy())
-    socket.on('drain', () => {
-      isWritable = true
-      pump()
-    })
-    socket.on('data', (data) => {
-      const bytes = rest.length === 0 ? data : Buffer.concat([rest, data])
-      let at = 0
-      while (at + 1 < bytes.length) {
-        let length = 0
-        let position = at + 1
-        for (let shift = 0; position < bytes.length; shift += 7) {
-          length |= (bytes[position] & 127) << shift
-          if (bytes[position++] < 128) break
-        }
-        if (position + length > bytes.length) break
-        const type = bytes[at] >> 4
-        if (type === 4) inFlight--
-        else if (type === 1) {
-          version = bytes[position + 6] === 5 ? 5 : 4
-          socket.write(version === 5 ? Buffer.from([0x20, 3, 0, 0, 0]) : Buffer.from([0x20, 2, 0, 0]))
-        } else if (type === 8) {
-          const id = bytes.subarray(position, position + 2)
-          socket.write(
-            Buffer.concat([
-              Buffer.from([0x90, version === 5 ? 4 : 3]),
-              id,
-              Buffer.from(version === 5 ? [0, qos] : [qos]),
-            ]),
-          )
-          isSubscribed = true
-        } else if (type === 12) socket.write(Buffer.from([0xd0, 0]))
-        at = position + length
-      }
-      rest = bytes.subarray(at)
-      pump()
-    })
+  }
+  socket.on('drain', () => {
+    isWritable = true
+    pump()
   })
-  .listen(0, '127.0.0.1', function () {
-    console.log(this.address().port)
-  })
+  // Called after the server's own listener, so after all acknowledgements of a read.
+  socket.on('data', pump)
+  pump()
+  return () => inFlight--
+})
+console.log(port)
 process.stdin.on('end', () => process.exit()).resume()

@@ -5,7 +5,7 @@
  */
 import { MillraceError } from '../errors.js'
 import { identityOf } from '../rdd/keys.js'
-import { storableClass } from '../storage/record-serializer.js'
+import { storableClass } from '../storage/record-format.js'
 
 /** The state of one key. Never changed in place: versions share it. */
 export interface StateEntry {

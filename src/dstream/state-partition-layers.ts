@@ -4,7 +4,7 @@
  *
  *   [StatePartition] [StateLayer] [StateLayer] …      read back: the states of the first, changed by each layer in turn
  */
-import { storableClass } from '../storage/record-serializer.js'
+import { storableClass } from '../storage/record-format.js'
 import { StateMap } from './state-map.js'
 import type { StatePartition } from './state-update.js'
 

@@ -84,7 +84,16 @@ export async function readBuckets(
   const { combiner } = shuffle
   // One map task that combined has nothing left to merge with.
   if (combiner === null || (combiner.mapSide && buckets.length === 1)) return [...buckets]
-  const table = reduceTable(combiner)
+  return [await combineBuckets(shuffle, buckets, pacer)]
+}
+
+/** Pairs combined by key, in slices; the shuffle must combine. */
+export async function combineBuckets(
+  shuffle: PartitionedLineage,
+  buckets: Iterable<Bucket>,
+  pacer: Pacer,
+): Promise<Bucket> {
+  const table = reduceTable(shuffle.combiner!)
   for (const bucket of buckets) {
     for (let i = 0; i < bucket.length; ) {
       const end = Math.min(i + 4096, bucket.length)
@@ -92,7 +101,7 @@ export async function readBuckets(
       if (pacer.isDue) await pacer.turn()
     }
   }
-  return [table.pairs()]
+  return table.pairs()
 }
 
 /** As `readBuckets` for a shuffle that combines, at once. */

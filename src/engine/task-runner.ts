@@ -177,9 +177,12 @@ class TaskRunner {
 
   /** The records of a partition one at a time, computed as they are asked for. */
   async #pull(lineage: Lineage, partition: number): Promise<IterableIterator<unknown>> {
-    const opened: { chunks: Chunks; loop: FusedLoop }[] = []
+    const opened: Opened[] = []
     for (const { open, operations } of this.#branches(lineage, partition)) {
-      opened.push({ chunks: await open(), loop: fusedLoop(operations, { type: 'push' }) })
+      opened.push({
+        chunks: await open(),
+        loop: operations.length === 0 ? null : fusedLoop(operations, { type: 'push' }),
+      })
     }
     return pulled(opened)
   }
@@ -189,11 +192,21 @@ function isFused(operation: NarrowOperation): operation is FusedOperation {
   return operation.type !== 'fold' && operation.type !== 'iterate' && operation.type !== 'zip'
 }
 
+/** A branch that is being read; no loop when its chunks are the records as they are. */
+interface Opened {
+  readonly chunks: Chunks
+  readonly loop: FusedLoop | null
+}
+
 /** Runs ahead of the consumer by a few records at first, by hundreds once it has shown that it wants them. */
-function* pulled(branches: readonly { chunks: Chunks; loop: FusedLoop }[]): Generator<unknown, void> {
+function* pulled(branches: readonly Opened[]): Generator<unknown, void> {
   let size = 1
   for (const { chunks, loop } of branches) {
     for (const chunk of chunks) {
+      if (loop === null) {
+        for (let i = 0; i < chunk.length; i++) yield chunk[i]
+        continue
+      }
       for (let from = 0; from < chunk.length; ) {
         const to = Math.min(from + size, chunk.length)
         const out: unknown[] = []

@@ -23,35 +23,51 @@ export function columnOf(values: readonly unknown[]): number {
     case 'number':
       return numberColumn(values)
     case 'string':
-      return all(values, isText) ? Column.texts : Column.mixed
+      return areTexts(values) ? Column.texts : Column.mixed
     case 'boolean':
     case 'undefined':
-      return values.length > 1 && all(values, (value) => value === first) ? Column.constant : Column.mixed
+      return values.length > 1 && areThe(first, values) ? Column.constant : Column.mixed
     case 'object':
-      if (first === null) return values.length > 1 && all(values, isNull) ? Column.constant : Column.mixed
-      if (Array.isArray(first)) return values.length > 1 && all(values, isPair) ? Column.pairs : Column.mixed
-      if (Buffer.isBuffer(first)) return all(values, Buffer.isBuffer) ? Column.buffers : Column.mixed
+      if (first === null) return values.length > 1 && areThe(null, values) ? Column.constant : Column.mixed
+      if (Array.isArray(first)) return values.length > 1 && arePairs(values) ? Column.pairs : Column.mixed
+      if (Buffer.isBuffer(first)) return areBuffers(values) ? Column.buffers : Column.mixed
       return values.length > 1 && isPlain(first) && areAlike(values) ? Column.objects : Column.mixed
     default:
       return Column.mixed
   }
 }
 
-/** As `every`, but holes of a sparse array count as undefined. */
-function all(values: readonly unknown[], test: (value: unknown) => boolean): boolean {
-  for (const value of values) if (!test(value)) return false
+// A loop for each test: one that calls whatever test it is given takes three times as long. Holes of a sparse array count as undefined.
+
+function areTexts(values: readonly unknown[]): boolean {
+  for (let i = 0; i < values.length; i++) if (typeof values[i] !== 'string') return false
   return true
 }
 
-const isText = (value: unknown): boolean => typeof value === 'string'
-const isNull = (value: unknown): boolean => value === null
-const isPair = (value: unknown): boolean => Array.isArray(value) && value.length === 2
+function arePairs(values: readonly unknown[]): boolean {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
+    if (!Array.isArray(value) || value.length !== 2) return false
+  }
+  return true
+}
+
+function areBuffers(values: readonly unknown[]): boolean {
+  for (let i = 0; i < values.length; i++) if (!Buffer.isBuffer(values[i])) return false
+  return true
+}
+
+function areThe(only: unknown, values: readonly unknown[]): boolean {
+  for (let i = 0; i < values.length; i++) if (values[i] !== only) return false
+  return true
+}
 
 function numberColumn(values: readonly unknown[]): number {
   let min = 0
   let max = 0
   let isInteger = true
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
     if (typeof value !== 'number') return Column.mixed
     if ((value | 0) !== value || (value === 0 && Object.is(value, -0))) isInteger = false
     if (value < min) min = value

@@ -4,9 +4,9 @@
  */
 import { hashKey } from '../../rdd/keys.js'
 import type { PartitionedLineage } from '../../rdd/lineage.js'
-import { readFrames } from '../../storage/record-frames.js'
 import { SharedPool } from '../../storage/shared-bytes.js'
-import { readStoredSync, removeStored, type StoredBytes, sliceStored } from '../../storage/stored-bytes.js'
+import { removeStored, type StoredBytes, sliceStored } from '../../storage/stored-bytes.js'
+import { framesIn } from '../../storage/stored-frames.js'
 import { type Bucket, combinedPairs } from '../shuffle-writer.js'
 import { ShuffleOutput } from './shuffle-output.js'
 
@@ -37,14 +37,21 @@ export function* externalCombine(options: ExternalCombineOptions): Generator<Buc
     spillBytes: writeBytes,
     combines: false,
   })
+  const empty = (): Bucket[] => Array.from({ length: parts }, () => [])
+  let spread = empty()
+  let left = out.entriesMax()
   for (const bucket of buckets) {
     const frames = Array.isArray(bucket) ? [bucket] : (framesIn(bucket) as Iterable<Bucket>)
     for (const pairs of frames) {
-      const spread: Bucket[] = Array.from({ length: parts }, () => [])
       for (const pair of pairs) spread[partOf(pair[0], parts)]!.push(pair)
+      left -= pairs.length
+      if (left > 0) continue
       out.flush(spread)
+      spread = empty()
+      left = out.entriesMax()
     }
   }
+  out.flush(spread)
   const written = out.finish()
   try {
     for (let part = 0; part < parts; part++) {
@@ -63,19 +70,4 @@ function partOf(key: unknown, parts: number): number {
 
 function* framesOfRuns(runs: readonly StoredBytes[]): Generator<Bucket> {
   for (const run of runs) if (run.length > 0) yield* framesIn(run) as Iterable<Bucket>
-}
-
-/** The frames of stored bytes; those of a file are read one at a time. */
-export function* framesIn(stored: StoredBytes): Generator<unknown[]> {
-  if (stored.type === 'shared') {
-    yield* readFrames(readStoredSync(stored))
-    return
-  }
-  // A frame is read whole: its length stands before it.
-  for (let offset = 0; offset < stored.length; ) {
-    const head = readStoredSync(sliceStored(stored, offset, offset + 4))
-    const end = offset + 4 + Buffer.from(head.buffer, head.byteOffset, 4).readUInt32LE(0)
-    yield* readFrames(readStoredSync(sliceStored(stored, offset, end)))
-    offset = end
-  }
 }

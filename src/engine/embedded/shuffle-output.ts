@@ -1,13 +1,16 @@
 /** What one map task writes: for every target partition a run of frames, in shared memory, or in a file once it has grown large. */
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { framesOf } from '../../storage/record-frames.js'
+import { frameRecordsMax, framesOf } from '../../storage/record-frames.js'
 import type { SharedPool } from '../../storage/shared-bytes.js'
 import type { Bucket, WriterBound } from '../shuffle-writer.js'
 import type { ShufflePart } from './messages.js'
 
 /** Collected pairs are turned into bytes when they would take about this much. */
 const flushBytes = 16 << 20
+/** And when they are as many as this. */
+const entriesMost = 1 << 20
+
 export interface ShuffleOutputOptions {
   readonly pool: SharedPool
   readonly spillDirectory: string
@@ -58,7 +61,11 @@ export class ShuffleOutput implements WriterBound {
     })
     this.#frameBytes += bytes
     this.#records += entries
-    if (entries > 0) this.#entries = Math.max(256, Math.min(1 << 20, Math.floor((flushBytes * entries) / bytes)))
+    if (entries > 0) {
+      // About a frame a partition, with room for chance, where nothing is gained by collecting more: what dies young costs little.
+      const most = this.#combines ? entriesMost : Math.min(entriesMost, 0.8 * frameRecordsMax * buckets.length)
+      this.#entries = Math.floor(Math.max(256, Math.min(most, (flushBytes * entries) / bytes)))
+    }
     if (this.#frameBytes + this.#sharedBytes > this.#spillBytes) this.#spill()
     else if (this.#combines) this.#share()
   }
