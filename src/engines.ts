@@ -67,6 +67,7 @@ function embeddedEngine(setup: EngineSetup): Engine {
     restartDelayMs: conf.get('spark.streaming.receiverRestartDelay'),
     // The bound is that of one executor.
     memoryBytes: conf.get('millrace.receiver.memory') * (threads?.count ?? 1),
+    diskBytes: conf.get('millrace.receiver.disk'),
     ratePerSecond: initialRate(conf),
     storageBytes: conf.get('millrace.storage.memory'),
     shuffleBytes: conf.get('millrace.shuffle.memory'),

@@ -1,13 +1,15 @@
 /** Spark's states and errors, the life of a batch, and what a stop leaves behind. */
+import { readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { MillraceError, Receiver, StorageLevel, StreamingContext, type StreamingListener } from 'millrace'
 import { ManualClock } from 'millrace/testing'
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { collectBatches, settle, testContext } from './support/contexts.js'
 
 class Source extends Receiver<number> {
   onStopCalls = 0
-  constructor() {
-    super(StorageLevel.MEMORY_ONLY)
+  constructor(level: StorageLevel = StorageLevel.MEMORY_ONLY) {
+    super(level)
   }
   onStart(): void {}
   onStop(): void {
@@ -443,6 +445,34 @@ describe('the memory bound', () => {
     await Promise.all(stores)
     expect(batches.map((batch) => batch[0])).toEqual([1, 2, 3])
   })
+
+  test.each([
+    ['MEMORY_AND_DISK', 10_000, [1, 2, 3]],
+    ['MEMORY_AND_DISK_SER_2', 1000, [1, 2]],
+    ['MEMORY_ONLY', 10_000, [1]],
+    ['DISK_ONLY', 10_000, [1, 2, 3]],
+    ['DISK_ONLY', 0, [1]],
+  ] as const)(
+    'input of a receiver with %s waits in up to %i bytes of files beyond it; nothing is dropped',
+    async (level, diskBytes, storedAtOnce) => {
+      const conf = { 'millrace.receiver.memory': 1000, 'millrace.receiver.disk': diskBytes }
+      const { ssc, nextBatch } = testContext(conf)
+      const source = new Source(StorageLevel[level])
+      const batches = collectBatches(ssc, source)
+      await ssc.start()
+      const stored: number[] = []
+      const stores = [1, 2, 3].map((n) =>
+        source.storeBlock(Array.from({ length: 100 }, () => n)).then(() => void stored.push(n)),
+      )
+      await vi.waitFor(() => expect(stored).toEqual(storedAtOnce))
+      while (stored.length < 3) await nextBatch()
+      await Promise.all(stores)
+      await nextBatch()
+      expect(batches.flat()).toEqual([1, 2, 3].flatMap((n) => Array(100).fill(n)))
+      await ssc.stop()
+      expect(readdirSync(tmpdir()).filter((name) => name.startsWith(`millrace-${process.pid}-`))).toEqual([])
+    },
+  )
 
   test('a stop does not wait for room that no batch will make', async () => {
     const { ssc } = testContext({ 'millrace.receiver.memory': 1000 })

@@ -20,6 +20,12 @@ export const millraceKeys = {
     on: 'embedded',
     doc: 'received input that may wait to be processed in one executor; at the bound sources are not read, and nothing is dropped',
   },
+  'millrace.receiver.disk': {
+    kind: 'bytes',
+    default: 0,
+    on: 'embedded',
+    doc: 'received input that may wait in files when memory is full, for receivers whose storage level has disk; beyond it sources are not read',
+  },
   'millrace.log.sync': {
     kind: 'text',
     default: 'always',

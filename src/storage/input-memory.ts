@@ -21,11 +21,15 @@ export class InputMemory {
 
   /** Takes room for a block; a promise when it must wait for it, in order. A block larger than the bound enters when it is alone. */
   reserve(bytes: number): Promise<void> | null {
-    if (this.#waiting.length === 0 && this.#hasRoom(bytes)) {
-      this.#usedBytes += bytes
-      return null
-    }
+    if (this.tryReserve(bytes)) return null
     return new Promise((enter) => this.#waiting.push({ bytes, enter }))
+  }
+
+  /** Takes room for a block if it is there and nobody waits for it. */
+  tryReserve(bytes: number): boolean {
+    if (this.#waiting.length > 0 || !this.#hasRoom(bytes)) return false
+    this.#usedBytes += bytes
+    return true
   }
 
   /** Gives room back. */

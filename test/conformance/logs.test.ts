@@ -65,6 +65,8 @@ describe('the tracker of received blocks', () => {
       blockQueueSize: 10,
       restartDelayMs: 2000,
       memoryBytes: 1 << 20,
+      diskBytes: 0,
+      spill: null as never,
       ratePerSecond: null,
       listener: { receiverStarted: () => {}, receiverError: () => {}, receiverStopped: () => {} },
       threads: null,

@@ -43,6 +43,8 @@ export interface EmbeddedEngineOptions {
   readonly restartDelayMs: number
   /** Bytes of received input that may wait to be processed. */
   readonly memoryBytes: number
+  /** And of it in files, where the storage level of its receiver has disk. */
+  readonly diskBytes: number
   readonly ratePerSecond: number | null
   /** Memory that partitions of persisted RDDs may take, in bytes. */
   readonly storageBytes: number
@@ -103,7 +105,7 @@ export class EmbeddedEngine implements Engine {
       const blocks = new BlockManager({ memoryBytes: storageBytes, spill, onDropped })
       const mapOutputs = new MapOutputs(options.shuffleBytes, removeStored)
       this.#executor = new Executor({ id: driverThread, blocks, receivers, mapOutputs, spillDirectory })
-      this.#tracker = new ReceiverTracker({ ...options, blocks, threads: null, prepare: async () => {} })
+      this.#tracker = new ReceiverTracker({ ...options, blocks, spill, threads: null, prepare: async () => {} })
       const tasks = new LocalTaskScheduler(this.#executor, reporter)
       this.runner = new DagScheduler(tasks, parallelism, stageAttemptsMax)
     } else {
@@ -132,7 +134,7 @@ export class EmbeddedEngine implements Engine {
       const holders = new ValueHolders(localityWaitMs)
       const parts = { pool, holders, driver, executor, blocks, mapOutputs, memory, shared, reporter, accumulated }
       const tasks = new ThreadTaskScheduler({ ...threads, ...parts, threads: count })
-      this.#tracker = new ReceiverTracker({ ...options, blocks, threads: hosts, prepare: () => tasks.start() })
+      this.#tracker = new ReceiverTracker({ ...options, blocks, spill, threads: hosts, prepare: () => tasks.start() })
       this.runner = new DagScheduler(tasks, parallelism, stageAttemptsMax)
       this.#threads.push(hosts, tasks)
     }

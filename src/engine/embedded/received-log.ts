@@ -97,6 +97,11 @@ export class ReceivedLog {
     return this.#journal.state.batches.get(time)?.blocks ?? []
   }
 
+  /** A block that no batch has yet, as the log has it. */
+  waiting(id: string): LoggedBlock | undefined {
+    return this.#journal.state.waiting.get(id)
+  }
+
   get directory(): string {
     return this.#journal.directory
   }

@@ -3,13 +3,15 @@ import type { BlockInfo } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type BlockStore, type ReceiverEvents, ReceiverSupervisor } from '../../receiver/receiver-supervisor.js'
 import type { BlockContent, BlockManager, KeptContent } from '../../storage/block-manager.js'
-import { estimateBytes, InputMemory } from '../../storage/input-memory.js'
+import { estimateBytes } from '../../storage/input-memory.js'
 import type { Journal } from '../../storage/journal.js'
 import type { LoggedBlock } from '../../storage/journal-state.js'
 import { recordsOf } from '../../storage/record-frames.js'
+import type { SpillDirectory } from '../../storage/spill-directory.js'
 import { readStored } from '../../storage/stored-bytes.js'
 import type { Clock, Time } from '../../time.js'
 import type { BlockGroups, ReceiverHost, ReceiverListener } from '../engine.js'
+import { InputRoom, type Room } from './input-room.js'
 import { ReceivedBlockTracker } from './received-block-tracker.js'
 import { ReceivedLog } from './received-log.js'
 import type { ReceiverThreads, RemoteStore } from './receiver-threads.js'
@@ -22,6 +24,10 @@ export interface ReceiverTrackerOptions {
   readonly restartDelayMs: number
   /** Bytes of received input that may wait to be processed; beyond them storing waits. */
   readonly memoryBytes: number
+  /** Bytes that may wait in files before that, where the storage level has disk. */
+  readonly diskBytes: number
+  /** Where those files are. */
+  readonly spill: SpillDirectory
   readonly ratePerSecond: number | null
   readonly listener: ReceiverListener
   /** Runs receivers in threads; null for this thread. */
@@ -45,16 +51,16 @@ export class ReceiverTracker implements ReceiverHost {
   readonly #options: ReceiverTrackerOptions
   readonly #tracker = new ReceivedBlockTracker()
   readonly #running = new Map<number, RunningReceiver>()
-  readonly #memory: InputMemory
-  readonly #names = new Map<number, string>()
-  /** Bytes of the blocks whose content is in memory. */
-  readonly #inMemory = new Map<string, number>()
+  readonly #room: InputRoom
+  readonly #receivers = new Map<number, Receiver<unknown>>()
+  /** The room of blocks that wait to be processed. */
+  readonly #waiting = new Map<string, Room>()
   #nextBlock = 0
   #log: ReceivedLog | null = null
 
   constructor(options: ReceiverTrackerOptions) {
     this.#options = options
-    this.#memory = new InputMemory(options.memoryBytes)
+    this.#room = new InputRoom(options.memoryBytes, options.diskBytes)
   }
 
   /** Takes up what the journal holds; from now on a block is stored when it is logged. */
@@ -78,7 +84,7 @@ export class ReceiverTracker implements ReceiverHost {
     const { clock, blockIntervalMs, blockQueueSize, restartDelayMs, ratePerSecond, listener, threads } = this.#options
     for (const [streamId, receiver] of receivers) {
       const name = receiver.constructor.name
-      this.#names.set(streamId, name)
+      this.#receivers.set(streamId, receiver)
       const events: ReceiverEvents = {
         started: () => listener.receiverStarted({ streamId, name }),
         error: (message, error) => listener.receiverError({ streamId, name, message, error }),
@@ -117,7 +123,7 @@ export class ReceiverTracker implements ReceiverHost {
   async release(time: Time): Promise<void> {
     for (const block of this.#tracker.blocksBefore(time)) {
       this.#options.blocks.remove(block.id)
-      this.#releaseMemory(block.id)
+      this.#release(block.id)
     }
     this.#tracker.apply({ type: 'batchesForgotten', time })
     await this.#log?.forget(time)
@@ -126,28 +132,28 @@ export class ReceiverTracker implements ReceiverHost {
   processed(time: Time): void {
     for (const logged of this.#log?.blocksOf(time) ?? []) {
       const { id } = logged.block
-      if (!this.#inMemory.has(id)) continue
+      if (!this.#waiting.has(id)) continue
       this.#options.blocks.put(id, inLog(logged, this.#log!.directory))
-      this.#releaseMemory(id)
+      this.#release(id)
     }
   }
 
-  #releaseMemory(id: string): void {
-    const bytes = this.#inMemory.get(id)
-    if (bytes === undefined) return
-    this.#inMemory.delete(id)
-    this.#memory.release(bytes)
+  #release(id: string): void {
+    const room = this.#waiting.get(id)
+    if (room === undefined) return
+    this.#waiting.delete(id)
+    room.account.release(room.bytes)
   }
 
   async stop(): Promise<void> {
-    this.#memory.lift()
+    this.#room.lift()
     await Promise.all([...this.#running.values()].map((receiver) => receiver.shutdown()))
     await this.#log?.stop()
   }
 
   #storeOf(streamId: number): BlockStore & RemoteStore {
     const report = (message: string, error: Error): void => {
-      const name = this.#names.get(streamId) ?? ''
+      const name = this.#receivers.get(streamId)?.constructor.name ?? ''
       this.#options.listener.receiverError({ streamId, name, message, error })
     }
     return {
@@ -169,20 +175,34 @@ export class ReceiverTracker implements ReceiverHost {
     bytes: number,
     report: (message: string, error: Error) => void,
   ): Promise<void> {
-    const room = this.#memory.reserve(bytes)
-    if (room !== null) await room
-    const slot = Math.floor(this.#options.clock.now() / this.#options.blockIntervalMs)
+    const { clock, blockIntervalMs, blocks } = this.#options
+    const found = this.#room.take(bytes, this.#receivers.get(streamId)!.storageLevel)
+    const room = found instanceof Promise ? await found : found
+    const slot = Math.floor(clock.now() / blockIntervalMs)
     const id = `input-${streamId}-${this.#nextBlock++}`
     const block: BlockInfo = { id, streamId, records, bytes, slot, locations: [0] }
     try {
       if (this.#log !== null) await this.#log.add(block, await toLog(content), report)
+      blocks.put(id, content)
+      if (room.isInFile) await this.#toDisk(id, content)
     } catch (error) {
-      this.#memory.release(bytes)
+      blocks.remove(id)
+      room.account.release(bytes)
       throw error
     }
-    this.#inMemory.set(id, bytes)
-    this.#options.blocks.put(block.id, content)
+    this.#waiting.set(id, room)
     this.#tracker.apply({ type: 'blockAdded', block })
+  }
+
+  /** Moves a block from memory to the log, which has it already, or to a file. */
+  async #toDisk(id: string, content: KeptContent | StoredContent): Promise<void> {
+    const { blocks, spill } = this.#options
+    const logged = this.#log?.waiting(id)
+    if (logged !== undefined) blocks.put(id, inLog(logged, this.#log!.directory))
+    else {
+      const stored = await spill.write(content)
+      blocks.put(id, { type: 'stored', format: content.type === 'stored' ? content.format : content.type, stored })
+    }
   }
 }
 
