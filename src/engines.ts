@@ -7,7 +7,7 @@ import type { Engine, ReceiverListener } from './engine/engine.js'
 import type { GraphSource } from './engine/recording-engine.js'
 import { SparkEngine } from './engine/spark/spark-engine.js'
 import { coresOf, sparkMaster } from './engine/spark/spark-master.js'
-import { SparkSession } from './engine/spark/spark-session.js'
+import { type AttachedDriver, SparkSession, type SparkSessionOptions } from './engine/spark/spark-session.js'
 import { MillraceError } from './errors.js'
 import type { AccumulatorUpdate } from './rdd/accumulator.js'
 import type { Receiver } from './receiver/receiver.js'
@@ -43,9 +43,17 @@ export interface EngineSetup {
 }
 
 /** The engine for the master of `setup`. Throws `MASTER_NEEDS_JOB_MODULE`, `UNKNOWN_MASTER` and `INVALID_CONF`. */
-export function engineFor(setup: EngineSetup, onSparkLog?: (text: string) => void): Engine {
+export function engineFor(setup: EngineSetup, spark: SparkParts = {}): Engine {
   const onSpark = sparkMaster(setup.master, setup.conf.get('millrace.engine'))
-  return onSpark === null ? embeddedEngine(setup) : sparkEngine(setup, onSpark, onSparkLog)
+  return onSpark === null ? embeddedEngine(setup) : sparkEngine(setup, onSpark, spark)
+}
+
+/** What differs in how Spark is reached. */
+export interface SparkParts {
+  /** Takes what the JVM prints. @default standard error */
+  readonly onLog?: (text: string) => void
+  /** The JVM that started this process; left out where this process starts one. */
+  readonly attached?: AttachedDriver
 }
 
 /** The settings that change nothing on the engine these settings choose. */
@@ -78,23 +86,23 @@ function embeddedEngine(setup: EngineSetup): Engine {
   })
 }
 
-function sparkEngine(setup: EngineSetup, master: string, onLog?: (text: string) => void): Engine {
+function sparkEngine(setup: EngineSetup, master: string, { onLog, attached }: SparkParts): Engine {
   const { conf, source } = setup
-  if (source === null) throw unusableMaster(setup.master)
+  if (source === null && attached === undefined) throw unusableMaster(setup.master)
+  const options = (): SparkSessionOptions => ({
+    appName: conf.get('spark.app.name') ?? 'millrace',
+    sparkMaster: master,
+    checkpoints: setup.checkpoints(),
+    conf,
+    ...(onLog === undefined ? {} : { onLog }),
+  })
   return new SparkEngine({
     ...setup,
     // The executors' bundle is made of the job and Millrace: names in it may differ from those the driver loads.
     shape: () => setup.shape('no texts'),
     expectedParallelism: conf.get('spark.default.parallelism') ?? coresOf(master, availableParallelism()),
     connect: () =>
-      SparkSession.open({
-        appName: conf.get('spark.app.name') ?? 'millrace',
-        sparkMaster: master,
-        checkpoints: setup.checkpoints(),
-        conf,
-        source,
-        ...(onLog === undefined ? {} : { onLog }),
-      }),
+      attached === undefined ? SparkSession.open(options(), source!) : SparkSession.attach(attached, options()),
   })
 }
 

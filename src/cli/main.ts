@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The command `millrace`: finds the verb, hands it its arguments, turns what is thrown into words and a status. */
 import { readFileSync } from 'node:fs'
+import { explain } from '../error-text.js'
 import { MillraceError } from '../errors.js'
-import { userFrames } from '../user-frames.js'
 import { type Command, helpOf, readArguments, table, UsageError } from './command.js'
 
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
@@ -10,6 +10,7 @@ const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   demo: async () => (await import('./demo.js')).demo,
   graph: async () => (await import('./graph.js')).graph,
   lint: async () => (await import('./lint.js')).lint,
+  submit: async () => (await import('./submit.js')).submit,
   doctor: async () => (await import('./doctor.js')).doctor,
 }
 
@@ -52,24 +53,6 @@ async function overview(): Promise<string> {
   ].join('\n')
 }
 
-/** An error as people read it: code and text, the user's lines it came from, its causes; the whole stack only where none is known. */
-function explain(error: unknown): string {
-  if (error instanceof UsageError) return error.message
-  if (!(error instanceof Error)) return `Thrown value that is not an Error: ${String(error)}`
-  if (!MillraceError.is(error)) return error.stack ?? error.message
-  const lines = [`${error.code}: ${error.message}`]
-  const places = new Set(userFrames(error))
-  for (let cause: unknown = error.cause; cause instanceof Error; cause = cause.cause) {
-    const name = MillraceError.is(cause) ? cause.code : cause.name
-    if (!lines.some((line) => line.includes((cause as Error).message)))
-      lines.push(`  caused by ${name}: ${cause.message}`)
-    for (const frame of userFrames(cause)) places.add(frame)
-  }
-  // The text of these shows the place already.
-  if (!error.code.startsWith('JOB_MODULE')) lines.push(...places)
-  return lines.join('\n')
-}
-
 /** What to say when nothing is left that could go on, and the command has not ended. */
 async function waitsInVain(): Promise<MillraceError> {
   const { lastContext } = await import('../process-contexts.js')
@@ -99,7 +82,7 @@ let status: number
 try {
   status = await main(process.argv.slice(2))
 } catch (error) {
-  console.error(`millrace: ${explain(error)}`)
+  console.error(`millrace: ${error instanceof UsageError ? error.message : explain(error)}`)
   status = error instanceof UsageError ? 2 : 1
 }
 // Whatever a job's module left open does not keep a finished command alive.

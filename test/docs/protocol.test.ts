@@ -31,7 +31,7 @@ it('names the operations that Java has and Node calls', () => {
 })
 
 it('shows the bytes of a greeting', () => {
-  const greeting = controlFrame(Frame.HELLO, [1, '20.20.2'])
+  const greeting = controlFrame(Frame.HELLO, [PROTOCOL_VERSION, '20.20.2'])
   const shown = page.slice(page.indexOf('An example, HELLO'), page.indexOf('## The greeting'))
   const bytes = [...shown.matchAll(/`((?:[0-9a-f]{2} ?)+)("[\d.]+")?`/g)].map(([, hex, text]) =>
     Buffer.concat([Buffer.from(hex!.replaceAll(' ', ''), 'hex'), Buffer.from((text ?? '').replaceAll('"', ''))]),

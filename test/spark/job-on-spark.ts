@@ -49,7 +49,7 @@ export async function jobOnSpark<M extends { default: Job }>(
       module: pathToFileURL(bundle.file),
       conf: [{ 'millrace.engine': 'spark', ...smallSpark(), ...options.conf }],
     },
-    { ambient: [], engine: (setup) => engineFor(setup, onLog), ...(options.manual === true ? { clock } : {}) },
+    { ambient: [], engine: (setup) => engineFor(setup, { onLog }), ...(options.manual === true ? { clock } : {}) },
   )
   await built
   return { module, ssc, clock, log: () => log }

@@ -51,6 +51,7 @@ export class BridgeConnection extends EventEmitter<ConnectionEvents> {
   #failure: Error | null = null
   /** Resolves to Java's version when the JVM is ready. */
   readonly ready: Promise<string>
+  #settings: readonly (readonly [string, string])[] = []
 
   /** `describeEnd` says why the other end is gone, for the error text: the exit code and the last lines of a log. */
   constructor(input: Readable, output: Writable, describeEnd: () => Promise<string>) {
@@ -74,6 +75,11 @@ export class BridgeConnection extends EventEmitter<ConnectionEvents> {
     input.once('end', () => void this.#ended())
     input.once('error', (error) => this.#end(error))
     output.once('error', () => void this.#ended())
+  }
+
+  /** The settings of a JVM that spark-submit started; known once it is ready. */
+  get settings(): readonly (readonly [string, string])[] {
+    return this.#settings
   }
 
   /** Runs operations in order in the JVM, on the thread of batch `time` when one is given. Rejects with what the first failing one threw. */
@@ -140,6 +146,7 @@ export class BridgeConnection extends EventEmitter<ConnectionEvents> {
 
   #greet(fields: readonly Value[]): void {
     if (fields[0] === PROTOCOL_VERSION) {
+      this.#settings = (fields[2] ?? []) as unknown as readonly (readonly [string, string])[]
       this.#greeted?.(fields[1] as string)
       return
     }

@@ -11,6 +11,12 @@ const parent = process.ppid
 setInterval(() => { if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL') }, 1000)
 `
 
+/** The greeting of this process; with what it failed with, where it cannot begin its work: text for people, and ErrorData as JSON. */
+export function greeting(failure: string | null = null, json: string | null = null): Buffer {
+  const about = [PROTOCOL_VERSION, process.versions.node]
+  return controlFrame(Frame.HELLO, failure === null ? about : [...about, failure, json])
+}
+
 export class JavaLink {
   readonly #out: Socket
   #onFrame: (type: number, body: Buffer) => void = () => {}
@@ -20,7 +26,7 @@ export class JavaLink {
     this.#out = new Socket({ fd: 3, readable: false, writable: true })
     this.#out.on('error', () => process.exit(1))
     new Worker(orphanWatch, { eval: true }).unref()
-    this.send(Frame.HELLO, [PROTOCOL_VERSION, process.versions.node])
+    this.#out.write(greeting())
   }
 
   /** Gives every frame to `onFrame`; when Java closes its end, `onEnd` is called, or the process ends. */

@@ -1,7 +1,7 @@
 /** What Node and Java say to each other: the frames by name, each with its fields. docs/protocol.md is the prose; Frame.java the twin. */
 
 /** Raised with every change of a frame's meaning: both ends must agree. */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
 
 /** The kinds of frame. A control frame's body is a list of values (`encodeValues`); the four marked "raw" carry bytes behind whole numbers. */
 export const Frame = {

@@ -60,7 +60,7 @@ function contentsOf({ module, args, job }: GraphSource): string {
   const work = `import { workForSpark } from ${JSON.stringify(entry)}\n`
   if (job !== undefined) {
     const graph = `graphOf(job, options, ${at(job)})`
-    return `${work}import job from ${at(job)}\nimport { graphOf } from ${at(module)}\nawait workForSpark((options) => ${graph})\n`
+    return `${work}import job from ${at(job)}\nimport { graphOf } from ${at(module)}\nawait workForSpark((options) => ${graph}, job)\n`
   }
   const bytes = JSON.stringify(serialize(args).toString('base64'))
   const load = `loadGraph(deserialize(Buffer.from(${bytes}, 'base64')), options)`

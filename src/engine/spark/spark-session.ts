@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { Conf } from '../../conf.js'
 import type { GraphSource, LoadOptions } from '../recording-engine.js'
 import type { BridgeConnection } from './bridge-connection.js'
+import { javaProperties } from './java-properties.js'
 import { bundleForSpark, type SparkBundle } from './spark-bundle.js'
 import { sparkConf } from './spark-conf.js'
 import { findSparkHome } from './spark-home.js'
@@ -19,10 +20,14 @@ export interface SparkSessionOptions {
   readonly conf: Conf
   /** True if the job keeps a checkpoint. */
   readonly checkpoints: boolean
-  /** Where the executors' processes find the graph. */
-  readonly source: GraphSource
   /** Takes what the JVM, and on a local master the workers, print. @default standard error */
   readonly onLog?: (text: string) => void
+}
+
+/** The link to a JVM that started this process, and the bundle it was started from. */
+export interface AttachedDriver {
+  readonly connection: BridgeConnection
+  readonly bundle: SparkBundle
 }
 
 /** What is the same in every run, unless the user's conf says otherwise. */
@@ -67,14 +72,14 @@ export class SparkSession {
   }
 
   /**
-   * Starts a JVM, opens the context in it and ships the job. Rejects with `JAVA_NOT_FOUND`, `SPARK_NOT_FOUND`, `SPARK_FAILED`, or
+   * Starts a JVM, opens the context in it and ships the job, whose graph the executors' processes find by `source`. Rejects with `JAVA_NOT_FOUND`, `SPARK_NOT_FOUND`, `SPARK_FAILED`, or
    * `JOB_MODULE_COMPILE_FAILED`.
    */
-  static async open(options: SparkSessionOptions): Promise<SparkSession> {
+  static async open(options: SparkSessionOptions, source: GraphSource): Promise<SparkSession> {
     const memory = options.conf.toObject()['spark.driver.memory']
     const sparkHome = findSparkHome()
     // Before the JVM: a job that does not compile should not wait for it.
-    const bundle = await bundleForSpark(options.source)
+    const bundle = await bundleForSpark(source)
     const jvm = await startSparkJvm({
       sparkHome,
       javaOptions: memory === undefined ? [] : [`-Xmx${memory}`],
@@ -82,7 +87,7 @@ export class SparkSession {
       ...(options.onLog === undefined ? {} : { onLog: options.onLog }),
     })
     try {
-      const session = await SparkSession.over(jvm.connection, options, bundle, jvm.pid, jvm.exited)
+      const session = await SparkSession.#over(jvm.connection, options, bundle, jvm.pid, jvm.exited)
       // The workers of a local cluster keep what they ran with, in the directory of Spark.
       if (/^local-cluster/.test(options.sparkMaster))
         session.#leftovers.push(join(sparkHome, 'work', session.applicationId))
@@ -94,8 +99,13 @@ export class SparkSession {
     }
   }
 
+  /** Opens the context in the JVM that started this process, which ends with it. */
+  static attach({ connection, bundle }: AttachedDriver, options: SparkSessionOptions): Promise<SparkSession> {
+    return SparkSession.#over(connection, options, bundle, null, Promise.resolve())
+  }
+
   /** Opens the context in the JVM at the other end of `connection`. */
-  static async over(
+  static async #over(
     connection: BridgeConnection,
     options: SparkSessionOptions,
     bundle: SparkBundle,
@@ -152,7 +162,7 @@ async function ship(
   const settings = join(directory, 'millrace-worker.properties')
   await writeFile(worker, bundle.code)
   const load: LoadOptions = { parallelism, conf: travellingConf(conf) }
-  const text = properties({
+  const text = javaProperties({
     node: conf.get('millrace.node'),
     nodeOptions: `--enable-source-maps ${conf.get('millrace.nodeOptions') ?? ''}`.trim(),
     hash: bundle.hash,
@@ -170,16 +180,4 @@ async function ship(
 function travellingConf(conf: Conf): Record<string, string> {
   const read = (key: string): boolean => /^(millrace|spark\.streaming|spark\.default|spark\.rdd)\./.test(key)
   return Object.fromEntries(Object.entries(conf.toObject()).filter(([key]) => read(key)))
-}
-
-/** A file that java.util.Properties reads. */
-function properties(entries: Readonly<Record<string, string>>): string {
-  const escaped = (text: string): string =>
-    text
-      .replace(/[\\=:#! ]/g, '\\$&')
-      .replace(/\n/g, '\\n')
-      .replace(/[^\x20-\x7e]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
-  return Object.entries(entries)
-    .map(([key, value]) => `${escaped(key)}=${escaped(value)}\n`)
-    .join('')
 }

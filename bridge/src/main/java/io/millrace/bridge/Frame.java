@@ -3,7 +3,7 @@ package io.millrace.bridge;
 /** The kinds of frame, one number each; docs/protocol.md says who sends which and when. The TypeScript twin is protocol.ts. */
 final class Frame {
   /** Raised with every change of a frame's meaning: both ends must agree. */
-  static final int PROTOCOL_VERSION = 1;
+  static final int PROTOCOL_VERSION = 2;
 
   static final int HELLO = 1;
 

@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -17,8 +16,8 @@ import java.util.Map;
  * Where the driver JVM begins. Two ways:
  *
  * <pre>
- *   serve               Node started this JVM and speaks frames over its stdin and stdout (client mode)
- *   drive [arguments]   spark-submit started this JVM, which starts Node with the bundle inside this jar (cluster mode)
+ *   serve   Node started this JVM and speaks frames over its stdin and stdout (client mode)
+ *   drive   spark-submit started this JVM, which starts Node with the bundle inside this jar (`millrace submit`)
  * </pre>
  *
  * Either end that loses the other stops: no JVM without its Node driver, no Node driver without its JVM.
@@ -34,9 +33,16 @@ public final class Main {
     String mode = arguments.length == 0 ? "" : arguments[0];
     switch (mode) {
       case "serve" -> serve();
-      case "drive" -> drive(Arrays.asList(arguments).subList(1, arguments.length));
+      case "drive" -> {
+        try {
+          drive();
+        } catch (IOException | NodeFailure failure) {
+          System.err.println("millrace: " + failure.getMessage());
+          System.exit(1);
+        }
+      }
       default -> {
-        System.err.println("Usage: Main serve | drive [arguments of the job]");
+        System.err.println("Usage: Main serve | drive");
         System.exit(2);
       }
     }
@@ -50,22 +56,44 @@ public final class Main {
     exit(serve(link), 0);
   }
 
-  private static void drive(List<String> arguments) throws IOException, InterruptedException {
+  private static void drive() throws IOException, InterruptedException {
     Path directory = Files.createTempDirectory("millrace-driver");
     Path bundle = directory.resolve(WorkerSettings.BUNDLE_NAME);
     try (InputStream in = Main.class.getResourceAsStream(BUNDLE_RESOURCE)) {
       if (in == null) throw new IOException("This jar holds no job. Submit a job with `millrace submit`.");
       Files.copy(in, bundle, StandardCopyOption.REPLACE_EXISTING);
     }
-    String node = System.getProperty("spark.millrace.node", "node");
-    List<String> all = new ArrayList<>(arguments);
-    WorkerSettings settings = new WorkerSettings(node, List.of("--enable-source-maps"), bundle.toString(), Map.of(), "");
-    NodeProcess process = NodeProcess.start(settings, "driver", all.toArray(new String[0]));
-    Runtime.getRuntime().addShutdownHook(new Thread(process::kill, "millrace-kill-driver"));
-    process.link.send(Frame.HELLO, Frame.PROTOCOL_VERSION, System.getProperty("java.version"));
+    NodeProcess process = NodeProcess.startDriver(new WorkerSettings(
+        WorkerSettings.located(System.getProperty("spark.millrace.node", "node"), "."),
+        List.of("--enable-source-maps"), bundle.toString(), Map.of(), ""), directory);
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+      process.kill();
+      delete(bundle);
+      delete(directory.resolve("frames"));
+      delete(directory);
+    }, "millrace-kill-driver"));
+    process.link.send(Frame.HELLO, Frame.PROTOCOL_VERSION, System.getProperty("java.version"), sparkProperties());
     Gateway gateway = serve(process.link);
+    process.closeInput();
     Integer code = process.waitFor(STOP_MS_MAX);
     exit(gateway, code == null ? 1 : code);
+  }
+
+  /** What spark-submit was told, `[key, value]` each: the Node driver reads its settings there. */
+  private static List<Object> sparkProperties() {
+    List<Object> properties = new ArrayList<>();
+    for (String key : System.getProperties().stringPropertyNames()) {
+      if (key.startsWith("spark.")) properties.add(List.of(key, System.getProperty(key)));
+    }
+    return properties;
+  }
+
+  private static void delete(Path path) {
+    try {
+      Files.deleteIfExists(path);
+    } catch (IOException kept) {
+      // It is in the directory for temporary files.
+    }
   }
 
   private static Gateway serve(FrameLink link) {

@@ -1,10 +1,15 @@
 package io.millrace.bridge;
 
+import java.io.FileInputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.apache.spark.SparkEnv;
 
 /**
  * A Node process that speaks frames: it reads them on stdin and writes them on file descriptor 3. What the user's code prints goes
@@ -13,6 +18,13 @@ import java.util.concurrent.TimeUnit;
 final class NodeProcess implements AutoCloseable {
   /** Fd 3 becomes the pipe that Java reads as the process's output; fd 1 joins fd 2. */
   private static final String REDIRECT = "exec \"$0\" \"$@\" 3>&1 1>&2";
+
+  /** A driver keeps the JVM's own fd 1 and 2: what it prints is the job's output. Its frames go through a named pipe. */
+  private static final String REDIRECT_DRIVER = "exec \"$0\" \"$@\" 3>\"$MILLRACE_PIPE\"";
+  /** What a shell ends with when it cannot start a command. */
+  private static final int NOT_FOUND = 127;
+  private static final int NOT_EXECUTABLE = 126;
+  private static final int[] OLDEST_NODE = {20, 19};
 
   private final Process process;
   final FrameLink link;
@@ -25,34 +37,80 @@ final class NodeProcess implements AutoCloseable {
     this.nodeVersion = nodeVersion;
   }
 
+  /** Starts Node as the driver of a job, with a named pipe in `directory`; throws as `start`. */
+  static NodeProcess startDriver(WorkerSettings settings, Path directory) throws IOException, InterruptedException {
+    Path pipe = directory.resolve("frames");
+    if (new ProcessBuilder("mkfifo", "-m", "600", pipe.toString()).inheritIO().start().waitFor() != 0) {
+      throw new IOException("Cannot make the named pipe " + pipe + ".");
+    }
+    ProcessBuilder builder = builder(settings, "driver", REDIRECT_DRIVER).redirectOutput(ProcessBuilder.Redirect.INHERIT);
+    builder.environment().put("MILLRACE_PIPE", pipe.toString());
+    Process process = builder.start();
+    // Opening it waits for the other end, which the shell opens before it starts Node.
+    return greeted(settings, process, new FileInputStream(pipe.toFile()));
+  }
+
   /**
    * Starts Node with `role` as the last argument and reads its greeting. Throws IOException that says what to do when there is no
-   * Node, when it ends before greeting, or when it speaks another version of the protocol.
+   * Node, when it is too old, when it ends before greeting, or when it speaks another version of the protocol; and NodeFailure with
+   * what the job threw while it was loaded.
    */
-  static NodeProcess start(WorkerSettings settings, String role, String... arguments) throws IOException {
-    List<String> command = new ArrayList<>(List.of("sh", "-c", REDIRECT, settings.node));
+  static NodeProcess start(WorkerSettings settings, String role) throws IOException {
+    Process process = builder(settings, role, REDIRECT).start();
+    return greeted(settings, process, process.getInputStream());
+  }
+
+  private static ProcessBuilder builder(WorkerSettings settings, String role, String redirect) {
+    List<String> command = new ArrayList<>(List.of("sh", "-c", redirect, settings.node));
     command.addAll(settings.nodeOptions);
     command.add(settings.entry);
     command.add(role);
-    command.addAll(List.of(arguments));
     ProcessBuilder builder = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT);
-    Map<String, String> environment = builder.environment();
-    environment.putAll(settings.environment);
-    Process process = builder.start();
+    builder.environment().putAll(settings.environment);
+    return builder;
+  }
+
+  private static NodeProcess greeted(WorkerSettings settings, Process process, InputStream frames) throws IOException {
     try {
-      FrameLink link = new FrameLink(process.getInputStream(), process.getOutputStream());
+      FrameLink link = new FrameLink(frames, process.getOutputStream());
       Frame hello = link.read();
       if (hello == null || hello.type != Frame.HELLO) throw new IOException(noGreeting(settings, process));
-      List<Object> fields = Values.decode(hello.body);
-      int protocol = Values.toInt(fields.get(0));
-      if (protocol != Frame.PROTOCOL_VERSION) {
-        throw new IOException("The job bundle speaks protocol " + protocol + ", the bridge jar " + Frame.PROTOCOL_VERSION
-            + ". Both come with the millrace package: install one version of it and submit again.");
-      }
-      return new NodeProcess(process, link, Values.toText(fields.get(1)));
+      return new NodeProcess(process, link, checkedVersion(settings, Values.decode(hello.body)));
     } catch (IOException | RuntimeException failure) {
       process.destroyForcibly();
       throw failure;
+    }
+  }
+
+  /** The version of Node in a greeting: `[protocol, version, failure or null, ErrorData as JSON or null]`. */
+  private static String checkedVersion(WorkerSettings settings, List<Object> greeting) throws IOException {
+    int protocol = Values.toInt(greeting.get(0));
+    if (protocol != Frame.PROTOCOL_VERSION) {
+      throw new IOException("The job bundle speaks protocol " + protocol + ", the bridge jar " + Frame.PROTOCOL_VERSION
+          + ". Both come with the millrace package: install one version of it and submit again.");
+    }
+    String version = Values.toText(greeting.get(1));
+    if (isTooOld(version)) {
+      throw new IOException("Node (" + settings.node + ") on " + host() + " is " + version + ". Millrace needs Node 20.19 or newer: install it"
+          + " there, set millrace.node to the path of another one, or ship one with spark.archives.");
+    }
+    if (greeting.size() > 2 && greeting.get(2) != null) {
+      throw new NodeFailure(Values.toText(greeting.get(2)), Values.toText(greeting.get(3)));
+    }
+    return version;
+  }
+
+  private static boolean isTooOld(String version) {
+    String[] parts = version.split("\\.");
+    int major = Integer.parseInt(parts[0]);
+    return major < OLDEST_NODE[0] || (major == OLDEST_NODE[0] && Integer.parseInt(parts[1]) < OLDEST_NODE[1]);
+  }
+
+  private static String host() {
+    try {
+      return SparkEnv.get() == null ? InetAddress.getLocalHost().getHostName() : SparkEnv.get().blockManager().blockManagerId().host();
+    } catch (UnknownHostException | RuntimeException unknown) {
+      return "this machine";
     }
   }
 
@@ -63,9 +121,12 @@ final class NodeProcess implements AutoCloseable {
     } catch (InterruptedException interrupted) {
       Thread.currentThread().interrupt();
     }
-    return "Node (" + settings.node + ") ended before it was ready" + (code == null ? "" : ", with exit code " + code)
-        + ". Its own words are in this process's standard error. If Node is not on the PATH of the workers,"
-        + " set millrace.node to its path, or ship it with spark.archives.";
+    if (code != null && (code == NOT_FOUND || code == NOT_EXECUTABLE)) {
+      return "There is no Node on " + host() + ": " + settings.node + " cannot be started. Install Node 20.19 or newer there,"
+          + " set millrace.node to its path, or ship it with spark.archives.";
+    }
+    return "Node (" + settings.node + ") on " + host() + " ended before it was ready" + (code == null ? "" : ", with exit code " + code)
+        + ". Its own words are in the standard error of the process that started it.";
   }
 
   boolean isAlive() {
@@ -79,6 +140,11 @@ final class NodeProcess implements AutoCloseable {
   /** Waits for the process to end by itself; its exit code, or null when it is still running after the limit. */
   Integer waitFor(long limitMs) throws InterruptedException {
     return process.waitFor(limitMs, TimeUnit.MILLISECONDS) ? process.exitValue() : null;
+  }
+
+  /** Closes its stdin: the end of the link, as Node sees it. */
+  void closeInput() throws IOException {
+    process.getOutputStream().close();
   }
 
   /** Kills the process: for one that is in the middle of something. */

@@ -52,7 +52,7 @@ final class WorkerSettings {
           .filter(name -> name.startsWith("env."))
           .forEach(name -> environment.put(name.substring("env.".length()), properties.getProperty(name)));
       shipped = new WorkerSettings(
-          properties.getProperty("node", "node"),
+          located(properties.getProperty("node", "node"), SparkFiles.getRootDirectory()),
           options.isBlank() ? List.of() : List.of(options.trim().split("\\s+")),
           SparkFiles.get(BUNDLE_NAME),
           environment,
@@ -60,5 +60,11 @@ final class WorkerSettings {
       shippedFrom = path;
       return shipped;
     }
+  }
+
+  /** A name on the PATH and a whole path stay; `node/bin/node` is in an archive that Spark unpacked into `directory`. */
+  static String located(String node, String directory) {
+    if (!node.contains("/") || node.startsWith("/")) return node;
+    return Path.of(directory, node).toAbsolutePath().normalize().toString();
   }
 }
