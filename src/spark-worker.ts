@@ -6,6 +6,7 @@ import { GraphFunctions, graphShape } from './engine/graph-functions.js'
 import type { LoadedGraph, LoadOptions } from './engine/recording-engine.js'
 import { serveTasks } from './engine/spark/executor.js'
 import { greeting, JavaLink } from './engine/spark/java-link.js'
+import { missingAddon } from './engine/spark/native-package.js'
 import { serveReceiver } from './engine/spark/receiver-process.js'
 import { explain } from './error-text.js'
 import { errorToData, MillraceError, toError } from './errors.js'
@@ -62,7 +63,8 @@ async function drive(job: Job): Promise<void> {
 
 /** Greets Java with the error that ends this process before its work begins. */
 function failToLoad(thrown: unknown): void {
-  const error = toError(thrown)
+  const raw = toError(thrown)
+  const error = missingAddon(raw) ?? raw
   console.error(error)
   const failure = new MillraceError(
     'JOB_MODULE_FAILED',

@@ -13,7 +13,7 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
-import type { Plugin } from 'esbuild'
+import type { OnResolveResult, Plugin, PluginBuild } from 'esbuild'
 
 /** Where a bundle finds an addon of the job's own. */
 const addonAddress = /^\.\/native\/[0-9a-f]{16}\.node$/
@@ -26,17 +26,11 @@ export class NativeCode {
 
   /** Leaves native code outside the bundle and notes where it is. */
   get plugin(): Plugin {
-    const resolving = Symbol()
     return {
       name: 'native code',
       setup: (build) => {
-        build.onResolve({ filter: /^[^./]/ }, async ({ path, importer, kind, resolveDir, pluginData }) => {
-          if (pluginData === resolving || path.startsWith('node:')) return undefined
-          const found = await build.resolve(path, { importer, kind, resolveDir, pluginData: resolving })
-          if (found.errors.length > 0 || found.external) return undefined
-          const home = packageDirectory(found.path)
-          if (home === null || !hasNativeCode(home.directory)) return undefined
-          this.#packages.set(home.name, home.directory)
+        onNativePackage(build, (path, { name, directory }) => {
+          this.#packages.set(name, directory)
           return { path, external: true }
         })
         build.onResolve({ filter: addonAddress }, ({ path }) => ({ path, external: true }))
@@ -56,8 +50,28 @@ export class NativeCode {
   }
 }
 
+interface PackageHome {
+  readonly name: string
+  readonly directory: string
+}
+
+/** Has `resolved` say what becomes of the import of a package with native code. */
+export function onNativePackage(
+  build: PluginBuild,
+  resolved: (path: string, home: PackageHome) => OnResolveResult,
+): void {
+  const resolving = Symbol()
+  build.onResolve({ filter: /^[^./]/ }, async ({ path, importer, kind, resolveDir, pluginData }) => {
+    if (pluginData === resolving || path.startsWith('node:')) return undefined
+    const found = await build.resolve(path, { importer, kind, resolveDir, pluginData: resolving })
+    if (found.errors.length > 0 || found.external) return undefined
+    const home = packageDirectory(found.path)
+    return home === null || !hasNativeCode(home.directory) ? undefined : resolved(path, home)
+  })
+}
+
 /** The package a file belongs to: the directory after the last `node_modules`. */
-function packageDirectory(file: string): { name: string; directory: string } | null {
+function packageDirectory(file: string): PackageHome | null {
   const at = file.lastIndexOf(`${sep}node_modules${sep}`)
   if (at < 0) return null
   const start = at + `${sep}node_modules${sep}`.length

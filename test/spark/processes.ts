@@ -32,14 +32,15 @@ export function commandOf(pid: number): string {
   }
 }
 
-/** Waits for something the operating system tells nobody about: asks again every 20 ms, for a minute at most. */
+/** Waits for something the operating system tells nobody about: asks again every 20 ms, for four minutes at most. */
 export async function eventually<T>(check: () => T | Promise<T>): Promise<NonNullable<T>> {
-  for (let i = 0; i < 3000; i++) {
+  const deadline = Date.now() + 240_000
+  while (Date.now() < deadline) {
     const found = await check()
     if (found !== undefined && found !== null && found !== false) return found
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  throw new Error('It did not happen within a minute.')
+  throw new Error('It did not happen within four minutes.')
 }
 
 function pids(): number[] {

@@ -1,6 +1,6 @@
 /** A standalone Spark cluster on loopback: a Master and two Workers, on 127.0.0.1 and 127.0.0.2, each a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { javaModuleOptions } from '../../dist/engine/spark/spark-jvm.js'
 import { freePort } from '../support/mosquitto.js'
@@ -78,6 +78,16 @@ export class StandaloneCluster {
   /** Where a worker keeps the logs of executors and drivers. */
   workDirectory(index: number): string {
     return join(this.#directory, `work-${index}`)
+  }
+
+  /** What the drivers on the workers printed. */
+  driverLogs(): string {
+    const drivers = hosts.flatMap((_, index) =>
+      readdirSync(this.workDirectory(index))
+        .filter((name) => name.startsWith('driver-'))
+        .map((name) => join(this.workDirectory(index), name, 'stderr')),
+    )
+    return drivers.map((file) => (existsSync(file) ? readFileSync(file, 'utf8') : '')).join('\n')
   }
 
   /** Kills a worker as a crash would: its executors notice, and end. */

@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { serialize } from 'node:v8'
 import type { Plugin } from 'esbuild'
 import { MillraceError } from '../../errors.js'
+import { onNativePackage } from '../native-code.js'
 import type { GraphSource } from '../recording-engine.js'
 
 /** The code of a bundle, its source map inside, and the hash of it. */
@@ -42,7 +43,7 @@ export async function bundleForSpark(source: GraphSource): Promise<SparkBundle> 
     banner: {
       js: "import { createRequire as __millraceRequire } from 'node:module';const require = __millraceRequire(import.meta.url);",
     },
-    plugins: [runningCopy],
+    plugins: [runningCopy, nativePackages],
   }).catch((cause: unknown) => {
     throw new MillraceError(
       'JOB_MODULE_COMPILE_FAILED',
@@ -80,6 +81,21 @@ const runningCopy: Plugin = {
   setup(build) {
     build.onResolve({ filter: /^millrace(\/testing)?$/ }, ({ path }) => ({
       path: fileURLToPath(new URL(path === 'millrace' ? '../../index.js' : '../../testing.js', import.meta.url)),
+    }))
+  },
+}
+
+const native = 'native package'
+
+/** Packages with native code stay outside: a worker looks for its own, and says what is missing. */
+const nativePackages: Plugin = {
+  name: native,
+  setup(build) {
+    onNativePackage(build, (path) => ({ path, namespace: native }))
+    const loader = fileURLToPath(new URL('./native-package.js', import.meta.url))
+    build.onLoad({ filter: /^/, namespace: native }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(loader)}).nativePackage(${JSON.stringify(path)})`,
+      resolveDir: dirname(loader),
     }))
   },
 }

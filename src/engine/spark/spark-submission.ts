@@ -60,7 +60,11 @@ export function startSubmit(jar: string, options: SubmissionOptions): ChildProce
   const remove = (): void => rmSync(directory, { recursive: true, force: true })
   process.once('exit', remove)
   const properties = join(directory, 'spark.conf')
-  writeFileSync(properties, `${clusterDefaults(sparkHome)}\n${javaProperties(settings(conf))}`, { mode: 0o600 })
+  writeFileSync(
+    properties,
+    `${clusterDefaults(sparkHome)}\n${javaProperties({ ...settings(conf), ...driverOptions(options) })}`,
+    { mode: 0o600 },
+  )
   const args = [
     ...['--class', 'io.millrace.bridge.Main', '--name', appName, '--master', sparkMaster, '--deploy-mode', deployMode],
     ...['--properties-file', properties, ...(supervise ? ['--supervise'] : []), jar, 'drive'],
@@ -97,6 +101,13 @@ function settings(conf: Conf): Record<string, string> {
     ...sparkConf(conf),
     ...Object.fromEntries(own.map(([key, text]) => [`spark.${key}`, text])),
   }
+}
+
+/** The JVM options of a driver that a standalone cluster starts: it does not give those that Spark wants on Java 17, as others do. */
+function driverOptions({ sparkMaster, deployMode, conf }: SubmissionOptions): Record<string, string> {
+  if (deployMode === 'client' || !sparkMaster.startsWith('spark://')) return {}
+  const key = 'spark.driver.extraJavaOptions'
+  return { [key]: [...javaModuleOptions, conf.toObject()[key] ?? ''].join(' ').trim() }
 }
 
 /** A properties file given to spark-submit replaces the cluster's defaults: they come first in it. */
