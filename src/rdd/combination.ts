@@ -2,6 +2,7 @@
 import { MillraceError } from '../errors.js'
 import { KeyedMap } from './keys.js'
 import type { Combiner, PartitionRef } from './lineage.js'
+import { forEachPaced, Pacer } from './pacer.js'
 import type { Pair } from './pair.js'
 import {
   type CustomPartitioner,
@@ -111,28 +112,29 @@ export function cogrouped<K, G>(rdds: readonly RDD<Pair<K, unknown>>[], partitio
 const combinePartition: (create: TaskFunction, mergeValue: TaskFunction) => TaskFunction = libraryFunction(
   'combinePartition',
   (create: (value: unknown) => unknown, mergeValue: (combined: unknown, value: unknown) => unknown) =>
-    (records: Iterable<Pair<unknown, unknown>>) => {
+    async (records: Iterable<Pair<unknown, unknown>>) => {
       const combined = new KeyedMap<{ value: unknown }>()
-      for (const [key, value] of records) {
+      await forEachPaced(records, new Pacer(), ([key, value]) => {
         const entry = combined.get(key)
         if (entry === undefined) combined.set(key, { value: create(value) })
         else entry.value = mergeValue(entry.value, value)
-      }
+      })
       return Array.from(combined, ([key, { value }]) => [key, value])
     },
 )
 
-const cogroupPartitions = libraryFunction('cogroup', () => (sides: Iterable<Pair<unknown, unknown>>[]) => {
+const cogroupPartitions = libraryFunction('cogroup', () => async (sides: Iterable<Pair<unknown, unknown>>[]) => {
   const groups = new KeyedMap<unknown[][]>()
-  sides.forEach((side, n) => {
-    for (const [key, value] of side) {
+  const pacer = new Pacer()
+  for (const [n, side] of sides.entries()) {
+    await forEachPaced(side, pacer, ([key, value]) => {
       let group = groups.get(key)
       if (group === undefined) {
         group = sides.map(() => [])
         groups.set(key, group)
       }
       group[n]!.push(value)
-    }
-  })
+    })
+  }
   return groups
 })

@@ -17,3 +17,12 @@ export class Pacer {
     this.#sliceEnd = performance.now() + sliceMs
   }
 }
+
+/** Calls `f` for each record, and lets the event loop turn between them. */
+export async function forEachPaced<T>(records: Iterable<T>, pacer: Pacer, f: (record: T) => void): Promise<void> {
+  let n = 0
+  for (const record of records) {
+    f(record)
+    if ((++n & 255) === 0 && pacer.isDue) await pacer.turn()
+  }
+}
