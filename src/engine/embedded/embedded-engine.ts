@@ -25,11 +25,11 @@ import { LocalTaskScheduler } from './local-task-scheduler.js'
 import { MapOutputs } from './map-outputs.js'
 import { ReceiverThreads } from './receiver-threads.js'
 import { ReceiverTracker } from './receiver-tracker.js'
-import { SharedMemory } from './shared-memory.js'
+import { discard, discardContent, driverThread, SharedMemory } from './shared-memory.js'
 import { TaskReporter } from './task-reporter.js'
 import type { Speculation } from './task-set.js'
 import { ThreadPool } from './thread-pool.js'
-import { discard, discardContent, driverThread, ThreadTaskScheduler } from './thread-task-scheduler.js'
+import { ThreadTaskScheduler } from './thread-task-scheduler.js'
 import { ValueHolders } from './value-holders.js'
 
 export interface EmbeddedEngineOptions {

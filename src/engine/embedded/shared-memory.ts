@@ -1,5 +1,10 @@
 /** Who allocated which shared memory, and which running tasks read it: memory goes back to its thread when neither needs it. */
+import { unlink } from 'node:fs/promises'
+import type { BlockContent } from '../../storage/block-manager.js'
 import type { StoredBytes } from '../../storage/stored-bytes.js'
+
+/** The driver among the threads that allocate memory. */
+export const driverThread = 0
 
 interface Use {
   /** The thread whose pool the memory is from. */
@@ -48,4 +53,17 @@ export class SharedMemory {
     this.#uses.delete(stored.memory)
     this.#giveBack(use.thread, stored.memory)
   }
+}
+
+/** Lets go of bytes nobody asks for again. */
+export function discard(memory: SharedMemory, stored: StoredBytes): void {
+  if (stored.type === 'shared') memory.free(stored)
+  else void unlink(stored.path).catch(() => {})
+}
+
+/** Lets go of a block's content. */
+export function discardContent(memory: SharedMemory, content: BlockContent): void {
+  if (content.type !== 'stored') return
+  for (const part of content.beneath ?? []) memory.drop(part)
+  discard(memory, content.stored)
 }

@@ -2,52 +2,36 @@
  * The task scheduler of `local[N]`: gives tasks to free threads, near to what they read where that matters, tries failed ones
  * again, and runs in the driver what only the driver can run.
  */
-import { unlink } from 'node:fs/promises'
 import { errorFromData, MillraceError } from '../../errors.js'
 import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobDescription } from '../../rdd/job-runner.js'
 import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import type { TaskLocality } from '../../scheduler/task-info.js'
-import type { BlockContent, BlockManager } from '../../storage/block-manager.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import { deserializeRecords } from '../../storage/record-serializer.js'
-import type { SharedPool } from '../../storage/shared-bytes.js'
-import type { StoredBytes } from '../../storage/stored-bytes.js'
 import type { TaskScheduler } from './dag-scheduler.js'
 import { type Executor, type Task, taskError } from './executor.js'
 import type { ExecutorThread } from './executor-thread.js'
 import type { LocalTaskScheduler } from './local-task-scheduler.js'
-import type { MapOutputs } from './map-outputs.js'
 import type { KeptPartition, TaskData, TaskDone, TaskOutcome } from './messages.js'
-import type { SharedMemory } from './shared-memory.js'
+import { RunningTasks, type RunningTasksOptions } from './running-tasks.js'
+import { discard } from './shared-memory.js'
 import { stageToData, stageTravels } from './stage-data.js'
 import { StageQueue } from './stage-queue.js'
-import { TaskInputResolver } from './task-inputs.js'
-import type { TaskReporter } from './task-reporter.js'
 import { type Attempt, type Speculation, TaskSet } from './task-set.js'
 import type { ThreadPool } from './thread-pool.js'
 import type { ValueHolders } from './value-holders.js'
 
-export interface ThreadTaskSchedulerOptions {
+export interface ThreadTaskSchedulerOptions extends RunningTasksOptions {
   readonly pool: ThreadPool
   /** Runs what cannot travel, in this thread. */
   readonly driver: LocalTaskScheduler
   readonly executor: Executor
-  readonly blocks: BlockManager
-  readonly mapOutputs: MapOutputs
-  readonly memory: SharedMemory
-  /** The driver's own shared memory. */
-  readonly shared: SharedPool
   readonly holders: ValueHolders
-  readonly reporter: TaskReporter
   /** Takes what the tasks that succeeded added to accumulators. */
   readonly accumulated: (updates: readonly AccumulatorUpdate[]) => void
   /** How often a task may fail before its job does. */
   readonly maxFailures: number
-  /** How many threads there are. */
-  readonly threads: number
-  /** How long a task may run, in milliseconds, or null. */
-  readonly taskTimeoutMs: number | null
   readonly mode: 'FAIR' | 'FIFO'
   /** Null for no second copies of slow tasks. */
   readonly speculation: Speculation | null
@@ -55,11 +39,10 @@ export interface ThreadTaskSchedulerOptions {
 
 export class ThreadTaskScheduler implements TaskScheduler {
   readonly #options: ThreadTaskSchedulerOptions
-  readonly #resolver: TaskInputResolver
   /** By number, so that what is dealt out by number goes to the same threads again. */
   readonly #free: ExecutorThread[] = []
   readonly #queue: StageQueue
-  readonly #running = new Map<number, Attempt>()
+  readonly #running: RunningTasks
   /** Operators whose functions no thread finds: their stages run in the driver. */
   readonly #driverOnly = new Set<string>()
   #failure: Error | null = null
@@ -70,7 +53,7 @@ export class ThreadTaskScheduler implements TaskScheduler {
   constructor(options: ThreadTaskSchedulerOptions) {
     this.#options = options
     this.#queue = new StageQueue(options)
-    this.#resolver = new TaskInputResolver(options.blocks, options.mapOutputs, options.shared)
+    this.#running = new RunningTasks(options)
   }
 
   /** Starts the threads; resolves when the first can take tasks. Rejects when none can run this job. */
@@ -200,7 +183,7 @@ export class ThreadTaskScheduler implements TaskScheduler {
     const tasks: TaskData[] = []
     for (const { attempt, locality } of placed) {
       try {
-        tasks.push(this.#launch(attempt, thread, locality))
+        tasks.push(this.#running.launch(attempt, thread, locality))
       } catch (error) {
         // What has been launched of it before runs on; nobody asks for it.
         this.#reject(set, taskError(error, attempt.task.partition))
@@ -211,43 +194,10 @@ export class ThreadTaskScheduler implements TaskScheduler {
     else this.#release(thread)
   }
 
-  #launch(attempt: Attempt, thread: ExecutorThread, locality: TaskLocality): TaskData {
-    const { set, task, id } = attempt
-    const { memory, mapOutputs, reporter, threads, taskTimeoutMs } = this.#options
-    const { inputs, stored, written } = this.#resolver.resolve(set.options.top, task.partition)
-    // Bytes written for this task go when it has ended, all others when whoever keeps them lets go as well.
-    for (const bytes of written) memory.own(bytes, driverThread)
-    for (const bytes of stored) memory.hold(bytes)
-    for (const bytes of written) memory.free(bytes)
-    const timer = taskTimeoutMs === null ? null : setTimeout(() => this.#timedOut(attempt), taskTimeoutMs)
-    const [time, startedAt] = [reporter.now(), performance.now()]
-    set.launched(attempt, { thread, locality, time, startedAt, inputs, stored, timer })
-    this.#running.set(id, attempt)
-    reporter.taskStarted(() => set.infoOf(attempt, 'RUNNING', null))
-    return {
-      id,
-      stageId: set.options.data.id,
-      partition: task.partition,
-      memoryBytes: mapOutputs.roomLeft(threads),
-      inputs,
-    }
-  }
-
-  #timedOut({ task, launch }: Attempt): void {
-    const { partition } = task
-    const timeoutMs = this.#options.taskTimeoutMs
-    const reason = new MillraceError(
-      'TASK_TIMEOUT',
-      `The task of partition ${partition} ran longer than ${timeoutMs} ms (spark.task.timeout), so its thread was ended.`,
-      { details: { partition, timeoutMs } },
-    )
-    void launch!.thread.terminate(reason)
-  }
-
   #ended(thread: ExecutorThread, outcomes: readonly TaskOutcome[], isFree: boolean): void {
     for (const outcome of outcomes) {
       if (outcome.type === 'done') this.#done(thread, outcome)
-      else this.#retry(this.#finish(thread, outcome.taskId), errorFromData(outcome.error))
+      else this.#retry(this.#running.finish(thread, outcome.taskId), errorFromData(outcome.error))
     }
     if (isFree) this.#release(thread)
     else this.#dispatch()
@@ -256,8 +206,8 @@ export class ThreadTaskScheduler implements TaskScheduler {
   #done(thread: ExecutorThread, done: TaskDone): void {
     const { output, kept, metrics, accumulated } = done
     const { mapOutputs, memory, reporter } = this.#options
-    for (const partition of kept) this.#keep(thread, this.#running.get(done.taskId)!, partition)
-    const attempt = this.#finish(thread, done.taskId)
+    for (const partition of kept) this.#keep(thread, this.#running.get(thread, done.taskId), partition)
+    const attempt = this.#running.finish(thread, done.taskId)
     if (output.type === 'shuffle') for (const { stored } of output.parts) memory.own(stored, thread.id)
     const { set, task } = attempt
     const result = output.type === 'result' ? recordsOf(output.bytes) : []
@@ -291,24 +241,8 @@ export class ThreadTaskScheduler implements TaskScheduler {
     const free = this.#free.indexOf(thread)
     if (free >= 0) this.#free.splice(free, 1)
     this.#options.holders.forgetThread(thread.id)
-    for (const [taskId, attempt] of this.#running) {
-      if (attempt.launch!.thread === thread) this.#retry(this.#finish(thread, taskId), error)
-    }
+    for (const attempt of this.#running.in(thread)) this.#retry(this.#running.finish(thread, attempt.id), error)
     this.#dispatch()
-  }
-
-  /** The attempt is over, one way or another. */
-  #finish(thread: ExecutorThread, taskId: number): Attempt {
-    const attempt = this.#running.get(taskId)
-    if (attempt?.launch?.thread !== thread) {
-      throw new MillraceError('INTERNAL', `Thread ${thread.id} ended task ${taskId}, which it was not running.`)
-    }
-    this.#running.delete(taskId)
-    const { timer, stored } = attempt.launch
-    if (timer !== null) clearTimeout(timer)
-    for (const bytes of stored) this.#options.memory.drop(bytes)
-    attempt.set.ended(attempt)
-    return attempt
   }
 
   #retry(attempt: Attempt, error: Error): void {
@@ -365,20 +299,4 @@ export class ThreadTaskScheduler implements TaskScheduler {
     for (const thread of this.#options.pool.threads) thread.forgetStage(set.options.data.id)
     this.#options.reporter.stageCompleted(set.options.info, error)
   }
-}
-
-/** The driver among the threads that allocate memory. */
-export const driverThread = 0
-
-/** Lets go of bytes nobody asks for again. */
-export function discard(memory: SharedMemory, stored: StoredBytes): void {
-  if (stored.type === 'shared') memory.free(stored)
-  else void unlink(stored.path).catch(() => {})
-}
-
-/** Lets go of a block's content. */
-export function discardContent(memory: SharedMemory, content: BlockContent): void {
-  if (content.type !== 'stored') return
-  for (const part of content.beneath ?? []) memory.drop(part)
-  discard(memory, content.stored)
 }
