@@ -18,18 +18,18 @@ const updates = 10_000
 const measured = 60
 
 await compareStates('mapWithState', null)
-await compareStates('with a timeout', (spec) => spec.timeout('1h'))
-await compareStates('with a checkpoint directory', null, true)
+await compareStates('mapWithState with a timeout', (spec) => spec.timeout('1h'))
+await compareStates('mapWithState with a checkpoint directory', null, true)
 await compareWindows()
 
 /** The first batch gives every key its state, the following ones update some. */
 async function compareStates(name, configure, saved = false) {
   const medians = {}
   for (const keys of [keysFew, keysMany]) {
-    const all = Array.from({ length: keys }, (_, i) => [`sensor-${i}`, i])
+    const all = Array.from({ length: keys }, (_, i) => [keyOf(i), i])
     const batches = Array.from({ length: measured + 5 }, (_, b) =>
       // A prime step spreads the updates over all keys, other ones in every batch.
-      Array.from({ length: updates }, (_, i) => [`sensor-${(b * 104_729 + i * 7919) % keys}`, i]),
+      Array.from({ length: updates }, (_, i) => [keyOf((b * 104_729 + i * 7919) % keys), i]),
     )
     medians[keys] = await medianOf([all, ...batches], saved, (readings) => {
       const spec = StateSpec.function((_key, value, state) => {
@@ -40,14 +40,7 @@ async function compareStates(name, configure, saved = false) {
       return readings.mapWithState(configure === null ? spec : configure(spec))
     })
   }
-  report(
-    `mapWithState ${name === 'mapWithState' ? '' : name}`.trim(),
-    `${keysMany / 1000}k keys`,
-    medians[keysMany],
-    `${keysFew / 1000}k keys`,
-    medians[keysFew],
-    3,
-  )
+  report(name, `${keysMany / 1000}k keys`, medians[keysMany], `${keysFew / 1000}k keys`, medians[keysFew], 3)
 }
 
 /** Every batch has the same keys, so that both windows hold as many. */
@@ -65,6 +58,11 @@ async function compareWindows() {
     )
   }
   report('inverse window', '600 batches', medians[600], '6 batches', medians[6], 1.25)
+}
+
+/** Keys of one length, as those of sensors are. */
+function keyOf(n) {
+  return `s-${String(n).padStart(7, '0')}`
 }
 
 /** Milliseconds of a batch, from one to the next, the median of the last ones. */

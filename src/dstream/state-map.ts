@@ -1,11 +1,12 @@
 /**
- * The states of one partition, in versions: each batch takes the version before, and changes it. The newest version is a plain
- * map that is changed in place, so a batch costs by its updates and not by its keys; an older version remembers what later
+ * The states of one partition, in versions: each batch takes the version before, and changes it. The newest version is a
+ * table that is changed in place, so a batch costs by its updates and not by its keys; an older version remembers what later
  * ones changed, as it was, and so can still be read, or recomputed from.
  */
 import { MillraceError } from '../errors.js'
 import { identityOf } from '../rdd/keys.js'
 import { storableClass } from '../storage/record-format.js'
+import { type Identified, StateTable } from './state-table.js'
 
 /** The state of one key. Never changed in place: versions share it. */
 export interface StateEntry {
@@ -15,12 +16,14 @@ export interface StateEntry {
   readonly time: number
 }
 
+type IdentifiedEntry = StateEntry & Identified
+
 /** Entries by the identity of their key; with `null`, the key had no state. */
-type Changes = Map<unknown, StateEntry | null>
+type Changes = Map<unknown, IdentifiedEntry | null>
 
 export class StateMap {
   /** Shared by all versions of one line; it is what the newest one holds. In order of update when `byTime`. */
-  readonly #table: Map<unknown, StateEntry>
+  readonly #table: StateTable<IdentifiedEntry>
   readonly #byTime: boolean
   /** What the next version changed, as it is here. */
   #undo: Changes | null = null
@@ -29,7 +32,10 @@ export class StateMap {
   #undoBefore: Changes | null = null
 
   /** `byTime` keeps the entries in order of update, so that those too old are found without looking at the others. */
-  constructor(byTime: boolean, table: Map<unknown, StateEntry> = new Map()) {
+  constructor(byTime: boolean)
+  /** @internal */
+  constructor(byTime: boolean, table: StateTable<IdentifiedEntry>)
+  constructor(byTime: boolean, table = new StateTable<IdentifiedEntry>()) {
     this.#byTime = byTime
     this.#table = table
   }
@@ -54,19 +60,25 @@ export class StateMap {
     return this.#entryOf(identityOf(key))
   }
 
-  #entryOf(id: unknown): StateEntry | null {
+  /** Makes looking up these keys next cheaper. */
+  warm(keys: readonly unknown[]): void {
+    this.#table.warm(keys.map(identityOf))
+  }
+
+  #entryOf(id: unknown): IdentifiedEntry | null {
     for (let version: StateMap = this; version.#next !== null; version = version.#next) {
       const was = version.#undo!.get(id)
       if (was !== undefined) return was
     }
-    return this.#table.get(id) ?? null
+    return this.#table.get(id)
   }
 
   put(key: unknown, state: unknown, time: number): void {
     const id = identityOf(key)
     this.#note(id)
-    if (this.#byTime) this.#table.delete(id)
-    this.#table.set(id, { key, state, time })
+    const entry = { key, state, time, id }
+    if (this.#byTime) this.#table.setLast(entry)
+    else this.#table.set(entry)
   }
 
   remove(key: unknown): void {
@@ -78,17 +90,12 @@ export class StateMap {
   /** The entries last updated before `time`, strictly. */
   olderThan(time: number): StateEntry[] {
     if (this.#next !== null || !this.#byTime) return this.entries().filter((entry) => entry.time < time)
-    const older: StateEntry[] = []
-    for (const entry of this.#table.values()) {
-      if (entry.time >= time) break
-      older.push(entry)
-    }
-    return older
+    return this.#table.takeWhile((entry) => entry.time < time)
   }
 
   /** Every entry of this version. */
   entries(): StateEntry[] {
-    return Array.from((this.#next === null ? this.#table : this.#detached()).values())
+    return (this.#next === null ? this.#table : this.#detached()).toArray()
   }
 
   /** True if this version was made from `older`, directly or over versions between. */
@@ -136,7 +143,7 @@ export class StateMap {
   #note(id: unknown): void {
     if (this.#next !== null) throw new MillraceError('INTERNAL', 'Only the newest version of a state map can change.')
     const undo = this.#undoBefore
-    if (undo !== null && !undo.has(id)) undo.set(id, this.#table.get(id) ?? null)
+    if (undo !== null && !undo.has(id)) undo.set(id, this.#table.get(id))
   }
 
   /** What the versions after this one, up to `newer`, changed, as it was here; null if `newer` did not come from this one. */
@@ -149,19 +156,21 @@ export class StateMap {
     return was
   }
 
-  /** The entries of this version in a map of their own. */
-  #detached(): Map<unknown, StateEntry> {
-    const table = new Map(this.#table)
+  /** The entries of this version in a table of their own. */
+  #detached(): StateTable<IdentifiedEntry> {
+    const table = this.#table.copy()
     const lines: Changes[] = []
     for (let version: StateMap = this; version.#next !== null; version = version.#next) lines.push(version.#undo!)
     for (const undo of lines.reverse()) {
       for (const [id, entry] of undo) {
         if (entry === null) table.delete(id)
-        else table.set(id, entry)
+        else table.set(entry)
       }
     }
     if (!this.#byTime) return table
-    return new Map(Array.from(table).sort(([, a], [, b]) => a.time - b.time))
+    const sorted = new StateTable<IdentifiedEntry>()
+    for (const entry of table.toArray().sort((a, b) => a.time - b.time)) sorted.set(entry)
+    return sorted
   }
 }
 

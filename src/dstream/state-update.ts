@@ -44,15 +44,18 @@ export async function updateStates(
     if (!isTimed || (result !== null && result !== undefined)) mapped.push(result)
   }
   const pacer = new Pacer()
-  let n = 0
-  for (const [key, value] of records) {
-    state.wrap(states.get(key))
-    call(key, value)
-    if (state.isRemoved) states.remove(key)
-    else if (state.isUpdated || (state.exists() && timeoutBefore !== null)) states.put(key, state.get(), time)
-    if ((++n & 255) === 0 && pacer.isDue) await pacer.turn()
+  for (const chunk of chunksOf(records)) {
+    states.warm(chunk.map(([key]) => key))
+    for (const [key, value] of chunk) {
+      state.wrap(states.get(key))
+      call(key, value)
+      if (state.isRemoved) states.remove(key)
+      else if (state.isUpdated || (state.exists() && timeoutBefore !== null)) states.put(key, state.get(), time)
+    }
+    if (pacer.isDue) await pacer.turn()
   }
   if (sweeps && timeoutBefore !== null) {
+    let n = 0
     for (const entry of states.olderThan(timeoutBefore)) {
       state.wrap(entry, true)
       call(entry.key, null)
@@ -61,6 +64,17 @@ export async function updateStates(
     }
   }
   return { states, mapped }
+}
+
+/** The records, some hundreds at a time. */
+function* chunksOf<T>(records: Iterable<T>): Generator<T[], void> {
+  let chunk: T[] = []
+  for (const record of records) {
+    if (chunk.push(record) < 256) continue
+    yield chunk
+    chunk = []
+  }
+  if (chunk.length > 0) yield chunk
 }
 
 /** The states of a batch from the ones before and its records: `[before, records]` through `zip`. */
