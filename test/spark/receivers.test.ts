@@ -3,16 +3,22 @@ import type { ReceiverInfo } from 'millrace'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type JobOnSpark, jobOnSpark } from './job-on-spark.js'
 import { eventually } from './processes.js'
-import { removeDirectories } from './spark-driver.js'
+import { NEWEST, removeDirectories } from './spark-driver.js'
+import { StandaloneCluster } from './standalone-cluster.js'
 
 type ReceiversJob = typeof import('./fixtures/receivers-job.js')
 
-describe("Receivers of one's own on Spark, master local[4]", { timeout: 300_000 }, () => {
+describe("Receivers of one's own on Spark, a standalone cluster of two workers", { timeout: 300_000 }, () => {
+  let cluster: StandaloneCluster
   let job: JobOnSpark<ReceiversJob>
   const events: string[] = []
 
   beforeAll(async () => {
-    job = await jobOnSpark<ReceiversJob>('receivers-job', { master: 'local[4]' })
+    cluster = await StandaloneCluster.start(NEWEST)
+    job = await jobOnSpark<ReceiversJob>('receivers-job', {
+      master: cluster.url,
+      conf: { 'spark.ui.enabled': 'true', 'spark.ui.port': '0' },
+    })
     const note = (what: string) => (receiver: ReceiverInfo) => {
       events.push(`${what} ${receiver.name}: ${receiver.lastErrorMessage}: ${receiver.lastError}`)
     }
@@ -25,7 +31,21 @@ describe("Receivers of one's own on Spark, master local[4]", { timeout: 300_000 
   }, 300_000)
   afterAll(async () => {
     await job.ssc.stop()
+    await cluster.stop()
     removeDirectories()
+  })
+
+  it('run on the host they prefer', async () => {
+    const { uiWebUrl, applicationId } = job.ssc.sparkContext
+    const address = `${uiWebUrl}/api/v1/applications/${applicationId}/streaming/receivers`
+    type Running = { streamId: number; isActive: boolean | null; executorHost: string | null }
+    const running = await eventually(async () => {
+      const all = (await (await fetch(address)).json()) as Running[]
+      return all.length === 3 && all.every(({ executorHost }) => executorHost !== null) ? all : null
+    })
+    // Spark's stream 0 is the batch clock.
+    expect(running.find(({ streamId }) => streamId === 1)!.executorHost).toBe('127.0.0.2')
+    expect(running.find(({ streamId }) => streamId === 2)!.executorHost).toBe('127.0.0.1')
   })
 
   it('store record by record', async () => {
