@@ -147,11 +147,7 @@ async function kill(kind, home) {
     await sleep(1000)
     await run.again()
   } else {
-    const [{ executorId }] = await (await fetch(`${ui}/api/v1/applications/${application}/streaming/receivers`)).json()
-    const [executor] = descendants(
-      run.program.pid,
-      new RegExp(`CoarseGrainedExecutorBackend.*--executor-id ${executorId} `),
-    )
+    const executor = await executorOfReceiver(run.program.pid, `${ui}/api/v1/applications/${application}`)
     process.kill(executor, 'SIGKILL')
   }
   await sleep(15_000)
@@ -179,6 +175,18 @@ async function kill(kind, home) {
     `${kind.padEnd(9)} killed at 5k lines/s: ${published} lines published and acknowledged by the broker, ${lost} lost, ${twice} more than once`,
   )
   await run.stop()
+}
+
+/** The process of the executor that runs the receiver, once Spark's pages know which one that is. */
+async function executorOfReceiver(program, address) {
+  for (;;) {
+    const [receiver] = await (await fetch(`${address}/streaming/receivers`)).json()
+    const id = receiver?.executorId
+    const [pid] = descendants(program, new RegExp(`CoarseGrainedExecutorBackend.*--executor-id ${id} `))
+    if (pid !== undefined) return pid
+    if (process.env.MILLRACE_BENCH_LOG) console.error(JSON.stringify(receiver), descendants(program, /CoarseGrained/))
+    await sleep(100)
+  }
 }
 
 function startMillrace(kind, { home, master, conf, port, checkpoint }) {

@@ -160,6 +160,10 @@ function writeObject(writer: ByteWriter, value: object, depth: number): void {
   const kind = typedArrays.findIndex((type) => prototype === type.prototype)
   if (kind < 0) {
     const name = (value.constructor as { name?: string } | undefined)?.name || 'a class without a name'
+    if (value instanceof Promise)
+      throw unserializable(
+        'a promise (functions such as that of map are not awaited: use mapPartitions with an async function)',
+      )
     throw unserializable(`an instance of ${name}`)
   }
   const view = value as ArrayBufferView

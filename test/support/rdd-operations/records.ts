@@ -48,12 +48,6 @@ export const recordOperations: Programs = {
     ),
   'sortBy, a function that throws': ({ sc }) => thrown(numbers(sc).sortBy(fails).collect()),
   'foreach, a function that throws': ({ sc }) => thrown(numbers(sc).foreach((n) => void fails(n))),
-  'map, an async function': ({ sc }) =>
-    thrown(
-      numbers(sc)
-        .map((async (n: number) => n) as never)
-        .collect(),
-    ),
   'mapPartitions, nothing out of something': ({ sc }) => glommed(numbers(sc).mapPartitions(() => [])),
 
   // Sets
