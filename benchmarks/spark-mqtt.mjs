@@ -177,14 +177,13 @@ async function kill(kind, home) {
   await run.stop()
 }
 
-/** The process of the executor that runs the receiver, once Spark's pages know which one that is. */
+/** The process of the executor that runs the receiver, once Spark's pages know which one that is. Millrace's batch clock has none. */
 async function executorOfReceiver(program, address) {
   for (;;) {
-    const [receiver] = await (await fetch(`${address}/streaming/receivers`)).json()
-    const id = receiver?.executorId
+    const streams = await (await fetch(`${address}/streaming/receivers`)).json()
+    const id = streams.find(({ executorId }) => executorId !== undefined)?.executorId
     const [pid] = descendants(program, new RegExp(`CoarseGrainedExecutorBackend.*--executor-id ${id} `))
     if (pid !== undefined) return pid
-    if (process.env.MILLRACE_BENCH_LOG) console.error(JSON.stringify(receiver), descendants(program, /CoarseGrained/))
     await sleep(100)
   }
 }
