@@ -9,11 +9,11 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildFailure, BuildResult, Plugin } from 'esbuild'
 import { MillraceError } from '../errors.js'
+import { bundleCache } from './bundle-cache.js'
 import { NativeCode } from './native-code.js'
 
 /** A job ready to be loaded. */
@@ -52,7 +52,7 @@ export async function bundleJob(path: string): Promise<JobBundle> {
       },
     )
   }
-  const directory = cacheDirectory(source)
+  const directory = bundleCache(source, runningCopy)
   const native = new NativeCode()
   const result = await compile(source, directory, native)
   const code = result.outputFiles.find((output) => output.path.endsWith('.mjs'))!.contents
@@ -116,23 +116,6 @@ const runningCopyPlugin: Plugin = {
   setup(build) {
     build.onResolve({ filter: /^millrace(\/|$)/ }, ({ path }) => ({ path, external: true }))
   },
-}
-
-/**
- * Where the bundles of this job and this copy of Millrace are kept: `node_modules/.cache/millrace` of the job's own package,
- * or the user's cache directory for a job that belongs to none.
- */
-function cacheDirectory(source: string): string {
-  const copy = createHash('sha256').update(runningCopy).digest('hex').slice(0, 8)
-  for (let directory = dirname(source); ; directory = dirname(directory)) {
-    if (existsSync(join(directory, 'package.json'))) {
-      return made(join(directory, 'node_modules', '.cache', 'millrace', copy))
-    }
-    if (dirname(directory) === directory) break
-  }
-  const home = process.env.XDG_CACHE_HOME || join(homedir(), '.cache')
-  const place = createHash('sha256').update(dirname(source)).digest('hex').slice(0, 8)
-  return made(join(home, 'millrace', `${copy}-${place}`))
 }
 
 /** The address of the running copy's `index.js`. */

@@ -1,9 +1,18 @@
 /** Bundling a job: what goes in, what stays outside, how the result is named, what is said of files that do not compile. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { bundleJob } from '../../dist/engine/job-bundle.js'
 
 let home: string
@@ -11,7 +20,10 @@ beforeEach(() => {
   home = realpathSync(mkdtempSync(join(tmpdir(), 'millrace-bundle-')))
   write('package.json', '{"type":"module"}')
 })
-afterEach(() => rmSync(home, { recursive: true }))
+afterEach(() => {
+  vi.unstubAllEnvs()
+  rmSync(home, { recursive: true })
+})
 
 function write(path: string, text: string): string {
   const file = join(home, path)
@@ -66,6 +78,28 @@ export default [...words, ...more.more, basename('/x/d')]
   it('keeps the bundle in the package of the job', async () => {
     const { file } = await bundleJob(write('deep/er/job.ts', 'export default 1\n'))
     expect(file.startsWith(join(home, 'node_modules', '.cache', 'millrace'))).toBe(true)
+  })
+
+  it('keeps it elsewhere where that cannot be written: with the user, then among temporary files that are private', async () => {
+    const job = write('job.ts', 'import { defineJob } from "millrace"\nexport default typeof defineJob\n')
+    const inTheWay = write('node_modules', '')
+    const cache = join(home, 'cache')
+    const temporary = join(home, 'tmp')
+    mkdirSync(temporary)
+    vi.stubEnv('TMPDIR', temporary)
+    vi.stubEnv('XDG_CACHE_HOME', cache)
+    expect((await bundleJob(job)).file.startsWith(join(cache, 'millrace'))).toBe(true)
+    vi.stubEnv('XDG_CACHE_HOME', inTheWay)
+    const { file } = await bundleJob(job)
+    expect(file.startsWith(join(temporary, 'millrace-'))).toBe(true)
+    expect((await load(job)).default).toBe('function')
+    chmodSync(dirname(dirname(file)), 0o770)
+    await expect(bundleJob(job)).rejects.toThrow(
+      expect.objectContaining({
+        code: 'JOB_MODULE_COMPILE_FAILED',
+        message: expect.stringMatching(/no place to keep.*ENOTDIR.*can be written by others/),
+      }),
+    )
   })
 
   it('maps the bundle back to the lines of the user', async () => {
