@@ -1,6 +1,7 @@
 /** Configuration: Spark's keys and Millrace's own, from several sources, read once and checked before anything starts. */
 import { type ConfDefinition, type ConfKey, type ConfValue, confKeys } from './conf-keys.js'
 import { MillraceError } from './errors.js'
+import { isSecretName } from './secrets.js'
 import { toMilliseconds } from './time.js'
 
 export type { ConfKey, ConfKind, ConfValue } from './conf-keys.js'
@@ -83,7 +84,7 @@ export class Conf {
   describe(): string[] {
     return [...this.#set]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, { text, source }]) => `${key}=${isSecret(key) ? '(hidden)' : text} (from ${source})`)
+      .map(([key, { text, source }]) => `${key}=${isSecretName(key) ? '(hidden)' : text} (from ${source})`)
   }
 
   /** Keys that were set but change nothing on this engine. */
@@ -172,10 +173,6 @@ function definition(key: string): ConfDefinition | undefined {
   return Object.hasOwn(confKeys, key) ? confKeys[key as ConfKey] : undefined
 }
 
-function isSecret(key: string): boolean {
-  return /password|secret|token|credential|access\.?key/i.test(key)
-}
-
 function readValue(key: string, value: unknown, source: string): boolean | number | string {
   const known = definition(key)
   if (known === undefined) {
@@ -189,7 +186,7 @@ function readValue(key: string, value: unknown, source: string): boolean | numbe
   }
   const read = parse(known, value)
   if (read !== null) return read
-  const text = isSecret(key) ? 'The value' : JSON.stringify(value)
+  const text = isSecretName(key) ? 'The value' : JSON.stringify(value)
   throw new MillraceError(
     'INVALID_CONF',
     `${text} (from ${source}) is no value for ${key}: expected ${expected(known)}.`,

@@ -25,6 +25,10 @@ export async function openCheckpoint(
     /** Begin with a new directory when this one cannot be read. */
     readonly createOnError: boolean
     readonly name: string
+    /** The file that describes the job, or null where it is not known. */
+    readonly file: string | null
+    /** How many partitions a shuffle makes when nobody says. */
+    readonly parallelism: () => number
     readonly batchMs: number
     readonly onError: (message: string, error: Error) => void
   },
@@ -40,7 +44,16 @@ export async function openCheckpoint(
   if (engine.openCheckpoint !== undefined)
     return engine.openCheckpoint({ directory, job: name, batchMs, onError }, createOnError)
   if (engine.useJournal === undefined) return null
-  const options = { directory, sync: syncMode(conf.get('millrace.log.sync')), job: name, batchMs, onError }
+  const options = {
+    directory,
+    sync: syncMode(conf.get('millrace.log.sync')),
+    job: name,
+    file: job.file,
+    parallelism: job.parallelism,
+    batchMs,
+    retain: { ms: conf.get('millrace.replay.retain'), bytes: conf.get('millrace.replay.maxBytes') },
+    onError,
+  }
   const checkpoint = await Checkpoint.open(options).catch(async (thrown) => {
     const error = toError(thrown)
     // What another process uses, or this one may not touch, is not unreadable.

@@ -16,6 +16,7 @@ export { StateSpec } from './dstream/state-spec.js'
 export { type ErrorCode, MillraceError } from './errors.js'
 export { defineJob, type Job, type JobOptions } from './job.js'
 export type { MqttMessage } from './mqtt/message-block.js'
+export type { MessageId } from './mqtt/message-ids.js'
 export { MqttCborReceiver } from './mqtt/mqtt-cbor-receiver.js'
 export {
   type DeadLetter,
@@ -41,6 +42,7 @@ export {
   type SparkplugValue,
 } from './mqtt/mqtt-sparkplug-receiver.js'
 export { MqttStringReceiver } from './mqtt/mqtt-string-receiver.js'
+export { sparkplugMessageId } from './mqtt/sparkplug-message-id.js'
 export { Accumulator, CollectionAccumulator, NumberAccumulator } from './rdd/accumulator.js'
 export type { Broadcast } from './rdd/broadcast.js'
 export type { Partitioning } from './rdd/combination.js'

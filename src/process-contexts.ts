@@ -6,6 +6,8 @@ import type { StreamingContext } from './streaming-context.js'
 
 let active: StreamingContext | null = null
 let last: StreamingContext | null = null
+let replacement: ((ssc: StreamingContext) => Promise<void>) | null = null
+let file: string | null = process.argv[1] ?? null
 let watcher: ((ssc: StreamingContext) => void) | null = null
 
 /** The context this process made last, whatever its state; null for none. @internal */
@@ -21,6 +23,26 @@ export function noteMade(ssc: StreamingContext): void {
 /** Has `watch` called with every context that becomes active, before it does anything; null ends that. @internal */
 export function watchActive(watch: ((ssc: StreamingContext) => void) | null): void {
   watcher = watch
+}
+
+/** The file that describes the jobs of this process; null when there is none. @internal */
+export function jobFile(): string | null {
+  return file
+}
+
+/** Says which file describes the jobs of this process. @default the program's own @internal */
+export function setJobFile(path: string): void {
+  file = path
+}
+
+/** From now on a start calls `start` and does nothing else; null ends that. @internal */
+export function startInstead(start: ((ssc: StreamingContext) => Promise<void>) | null): void {
+  replacement = start
+}
+
+/** What to do in the place of a start, or null. @internal */
+export function replacementOfStart(): ((ssc: StreamingContext) => Promise<void>) | null {
+  return replacement
 }
 
 /** From now on `ssc` is the one that runs. Throws `CONTEXT_ALREADY_ACTIVE` when another one does. @internal */

@@ -19,7 +19,14 @@ import type { JobCheckpoint } from './engine/job-checkpoint.js'
 import { engineFor, settingsWithoutEffect } from './engines.js'
 import { MillraceError, toError } from './errors.js'
 import { Log } from './log.js'
-import { becomeActive, ceaseActive, noteMade, ProcessContexts } from './process-contexts.js'
+import {
+  becomeActive,
+  ceaseActive,
+  jobFile,
+  noteMade,
+  ProcessContexts,
+  replacementOfStart,
+} from './process-contexts.js'
 import { SparkContext } from './rdd/spark-context.js'
 import type { Receiver } from './receiver/receiver.js'
 import { JobGenerator } from './scheduler/job-generator.js'
@@ -185,6 +192,11 @@ export class StreamingContext extends ProcessContexts {
     this.#receivers.set(streamId, receiver)
   }
 
+  /** Where it runs. @internal */
+  get engine(): Engine {
+    return this.#engine
+  }
+
   /** The receivers, by the id of their stream. @internal */
   get receivers(): ReadonlyMap<number, Receiver<unknown>> {
     return this.#receivers
@@ -254,6 +266,8 @@ export class StreamingContext extends ProcessContexts {
         'A streaming context that has been stopped cannot be started again; make a new one.',
       )
     }
+    const replacement = replacementOfStart()
+    if (replacement !== null) return await replacement(this)
     becomeActive(this)
     try {
       this.#state = 'ACTIVE'
@@ -267,6 +281,8 @@ export class StreamingContext extends ProcessContexts {
         directory: this.#checkpointDirectory,
         createOnError: this.#createOnError,
         name: this.sparkContext.appName,
+        file: jobFile(),
+        parallelism: () => this.graph.context.defaultParallelism,
         batchMs: this.batchInterval,
         onError: (message, error) => this.#log.error(message, { error }),
       })
@@ -348,6 +364,7 @@ export class StreamingContext extends ProcessContexts {
     const wasActive = this.#state === 'ACTIVE'
     this.#state = 'STOPPED'
     this.graph.close('stopping')
+    this.#checkpoint?.stopWaiting?.()
     let timedOut = false
     try {
       if (wasActive) {

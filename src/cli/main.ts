@@ -8,6 +8,7 @@ import { type Command, helpOf, readArguments, table, UsageError } from './comman
 const verbs: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import('./run.js')).run,
   demo: async () => (await import('./demo.js')).demo,
+  replay: async () => (await import('./replay.js')).replay,
   graph: async () => (await import('./graph.js')).graph,
   lint: async () => (await import('./lint.js')).lint,
   submit: async () => (await import('./submit.js')).submit,

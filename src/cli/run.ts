@@ -1,8 +1,9 @@
 /** `millrace run`: runs a job module, or a script that makes its own context, until it stops or is stopped. */
+import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { bundleJob } from '../engine/job-bundle.js'
 import { importBundle, jobOf } from '../engine/job-module.js'
-import { lastContext } from '../process-contexts.js'
+import { lastContext, setJobFile } from '../process-contexts.js'
 import { jobsDone, run as runJob } from '../run.js'
 import type { StreamingContext } from '../streaming-context.js'
 import type { Command, Given } from './command.js'
@@ -20,6 +21,7 @@ export const run: Command = {
   async run(given: Given): Promise<number> {
     const path = given.only('job file')
     takeSettings(given)
+    setJobFile(resolve(path))
     const bundle = await bundleJob(path)
     await superviseJob(given, async () => {
       const module = await importBundle(bundle)

@@ -18,12 +18,13 @@ export const runOptions: Readonly<Record<string, CommandOption>> = {
   status: { type: 'boolean', help: 'show rates and delays each second, also where no terminal is' },
 }
 
-/** Puts `--master`, `--conf` and the options that stand for a key where every context of this process finds them. Throws what `Conf` throws. */
-export function takeSettings(given: Given): void {
+/** Puts `--master`, `--conf` and the options that stand for a key where every context of this process finds them; `defaults` are weaker. Throws what `Conf` throws. */
+export function takeSettings(given: Given, defaults: Readonly<Record<string, unknown>> = {}): void {
   const { source, values } = argumentsLayer(given.texts('conf'))
   setCommandLine({
     source,
     values: {
+      ...defaults,
       ...values,
       'spark.master': given.text('master') ?? values['spark.master'],
       'spark.streaming.checkpoint.directory':

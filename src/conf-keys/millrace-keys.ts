@@ -39,6 +39,18 @@ export const millraceKeys = {
     on: 'embedded',
     doc: 'after a restart, one batch takes all that waits, or each missed batch time gets its batch, as in Spark',
   },
+  'millrace.replay.retain': {
+    kind: 'duration',
+    default: 60_000,
+    on: 'embedded',
+    doc: 'how long batches that are done stay in the log of the checkpoint directory, with the state before them, for `millrace replay`; 0 for not at all',
+  },
+  'millrace.replay.maxBytes': {
+    kind: 'bytes',
+    default: 67_108_864,
+    on: 'embedded',
+    doc: 'received data of batches that are done, beyond which the oldest are let go before their time',
+  },
   'millrace.node': {
     kind: 'text',
     default: 'node',

@@ -24,8 +24,9 @@ export const changedStates: () => LibraryFunction = libraryFunction(
 
 /**
  * What changed from pairs with unique keys to later ones made of them: `[before, after]` through `zip`. Those that stayed come
- * in the same order, so both are walked side by side; another order costs time and room, nothing else. An object always counts
- * as changed: functions may return the state they were given after changing it in place.
+ * in the same order, so both are walked side by side. A key that has another place now counts as gone and come again, so that
+ * the layer leads to the same order. An object always counts as changed: functions may return the state they were given after
+ * changing it in place.
  */
 export const changedPairs: () => LibraryFunction = libraryFunction(
   'changedPairs',
@@ -35,27 +36,28 @@ export const changedPairs: () => LibraryFunction = libraryFunction(
       const later = Array.from(after)
       const removed: LayerRecord[] = []
       const changed: LayerRecord[] = []
-      let stays: KeyedMap<true> | null = null
+      let places: KeyedMap<number> | null = null
       const pacer = new Pacer()
       let at = 0
-      const skipRemoved = (key: unknown): void => {
-        while (at < earlier.length && !isSameKey(earlier[at]![0], key)) {
-          stays ??= keysOf(later)
-          if (stays.has(earlier[at]![0])) return
-          removed.push([earlier[at++]![0]])
-        }
-      }
       for (let i = 0; i < later.length; i++) {
         if ((i & 255) === 0 && pacer.isDue) await pacer.turn()
         const [key, value] = later[i]!
-        skipRemoved(key)
-        if (at === earlier.length || !isSameKey(earlier[at]![0], key)) changed.push(later[i]!)
-        else if (isChanged(earlier[at++]![1], value)) changed.push(later[i]!)
+        let place: number | undefined
+        if (at < earlier.length) {
+          if (isSameKey(earlier[at]![0], key)) place = at
+          else {
+            places ??= placesOf(earlier)
+            place = places.get(key)
+          }
+        }
+        if (place === undefined || place < at) {
+          changed.push(later[i]!)
+          continue
+        }
+        while (at < place) removed.push([earlier[at++]![0]])
+        if (isChanged(earlier[at++]![1], value)) changed.push(later[i]!)
       }
-      for (; at < earlier.length; at++) {
-        stays ??= keysOf(later)
-        if (!stays.has(earlier[at]![0])) removed.push([earlier[at]![0]])
-      }
+      while (at < earlier.length) removed.push([earlier[at++]![0]])
       return removed.concat(changed)
     },
 )
@@ -67,7 +69,8 @@ export const mergedLayers: () => LibraryFunction = libraryFunction(
     ([whole, ...layers]: readonly [Pairs, ...Iterable<LayerRecord>[]]) => {
       const changes = new LayerChanges()
       for (const layer of layers) changes.add(layer)
-      return changes.untouched(whole).concat(changes.current())
+      const records = changes.laidOver(whole)
+      return records.concat(changes.added())
     },
 )
 
@@ -86,10 +89,10 @@ export const encodedLayer: () => LibraryFunction = libraryFunction(
     },
 )
 
-function keysOf(pairs: readonly Pair<unknown, unknown>[]): KeyedMap<true> {
-  const keys = new KeyedMap<true>()
-  for (const [key] of pairs) keys.set(key, true)
-  return keys
+function placesOf(pairs: readonly Pair<unknown, unknown>[]): KeyedMap<number> {
+  const places = new KeyedMap<number>()
+  for (let i = 0; i < pairs.length; i++) places.set(pairs[i]![0], i)
+  return places
 }
 
 function isSameKey(a: unknown, b: unknown): boolean {

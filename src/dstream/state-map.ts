@@ -30,6 +30,8 @@ export class StateMap {
   #next: StateMap | null = null
   /** The undo of the version before, to which this one, while it is the newest, adds what it changes. */
   #undoBefore: Changes | null = null
+  /** The ids that came, or came again, in this version, in order; of use where entries are not in order of update anyway. */
+  #came: Set<unknown> | null = null
 
   /** `byTime` keeps the entries in order of update, so that those too old are found without looking at the others. */
   constructor(byTime: boolean)
@@ -78,12 +80,17 @@ export class StateMap {
     this.#note(id)
     const entry = { key, state, time, id }
     if (this.#byTime) this.#table.setLast(entry)
-    else this.#table.set(entry)
+    // The first version of a line is saved whole: nobody asks what came in it.
+    else if (this.#table.set(entry) && this.#undoBefore !== null) {
+      this.#came ??= new Set()
+      this.#came.add(id)
+    }
   }
 
   remove(key: unknown): void {
     const id = identityOf(key)
     this.#note(id)
+    this.#came?.delete(id)
     this.#table.delete(id)
   }
 
@@ -105,28 +112,47 @@ export class StateMap {
     return false
   }
 
-  /** What differs from `older`, an earlier version or a copy of one: the keys that went, and the entries that came or changed. */
+  /**
+   * What differs from `older`, an earlier version or a copy of one: the keys that went, and the entries that came or changed,
+   * those that came last and in order. A key that went and came again is in both.
+   */
   changesSince(older: StateMap): { removed: unknown[]; changed: StateEntry[] } {
     const was = older.#undoneUpTo(this)
+    if (was === null) return this.#differencesFrom(older.entries())
     const removed: unknown[] = []
     const changed: StateEntry[] = []
-    if (was === null) {
-      const since = older.entries()
-      const known = new Map(since.map((entry) => [identityOf(entry.key), entry.time]))
-      for (const { key } of since) if (this.get(key) === null) removed.push(key)
-      for (const entry of this.entries()) {
-        const before = known.get(identityOf(entry.key))
-        if (before === undefined || before < entry.time) changed.push(entry)
-      }
-      return { removed, changed }
-    }
+    const came = older.#cameUpTo(this)
     for (const [id, before] of was) {
-      const entry = this.#entryOf(id)
+      const isNew = came.has(id)
+      const entry = isNew ? null : this.#entryOf(id)
       if (entry !== null) changed.push(entry)
       else if (before !== null) removed.push(before.key)
     }
+    for (const id of came) {
+      const entry = this.#entryOf(id)
+      if (entry !== null) changed.push(entry)
+    }
     // In order of update, as versions by time keep them.
     if (this.#byTime) changed.sort((a, b) => a.time - b.time)
+    return { removed, changed }
+  }
+
+  /** As `changesSince`, where only the earlier entries are known: keys that have another place now went and came again. */
+  #differencesFrom(earlier: readonly StateEntry[]): { removed: unknown[]; changed: StateEntry[] } {
+    const places = new Map(earlier.map(({ key }, place) => [identityOf(key), place]))
+    const removed: unknown[] = []
+    const changed: StateEntry[] = []
+    let at = 0
+    for (const entry of this.entries()) {
+      const place = places.get(identityOf(entry.key))
+      if (place === undefined || place < at) {
+        changed.push(entry)
+        continue
+      }
+      while (at < place) removed.push(earlier[at++]!.key)
+      if (earlier[at++]!.time < entry.time) changed.push(entry)
+    }
+    while (at < earlier.length) removed.push(earlier[at++]!.key)
     return { removed, changed }
   }
 
@@ -144,6 +170,19 @@ export class StateMap {
     if (this.#next !== null) throw new MillraceError('INTERNAL', 'Only the newest version of a state map can change.')
     const undo = this.#undoBefore
     if (undo !== null && !undo.has(id)) undo.set(id, this.#table.get(id))
+  }
+
+  /** The ids that came in the versions after this one, up to `newer`, and stayed, in order. */
+  #cameUpTo(newer: StateMap): Set<unknown> {
+    const came = new Set<unknown>()
+    for (let version = this.#next; version !== null; version = version.#next) {
+      for (const id of version.#came ?? []) {
+        came.delete(id)
+        came.add(id)
+      }
+      if (version === newer) break
+    }
+    return came
   }
 
   /** What the versions after this one, up to `newer`, changed, as it was here; null if `newer` did not come from this one. */

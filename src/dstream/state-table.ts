@@ -36,13 +36,14 @@ export class StateTable<E extends Identified> {
     return place === 0 ? null : this.#places[place - 1]!
   }
 
-  /** Puts the entry in the place of the one with its id, or at the end when there is none. */
-  set(entry: E): void {
+  /** Puts the entry in the place of the one with its id, or at the end when there is none; returns true then. */
+  set(entry: E): boolean {
     const hash = hashOf(entry.id)
     const slot = this.#find(entry.id, hash)
     const place = this.#slots[2 * slot + 1]!
     if (place === 0) this.#add(slot, hash, entry)
     else this.#places[place - 1] = entry
+    return place === 0
   }
 
   /** Puts the entry at the end, and takes out the one with its id. */

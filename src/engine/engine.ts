@@ -3,6 +3,8 @@ import type { Application, JobRunner } from '../rdd/job-runner.js'
 import type { BlockInfo } from '../rdd/lineage.js'
 import type { Receiver } from '../receiver/receiver.js'
 import type { Journal } from '../storage/journal.js'
+import type { LoggedBatch } from '../storage/journal-state.js'
+import type { LoggedBlock } from '../storage/logged-block.js'
 import type { Time } from '../time.js'
 import type { CheckpointedJob, JobCheckpoint } from './job-checkpoint.js'
 
@@ -22,10 +24,21 @@ export interface Engine {
    * `createOnError`, one that cannot be read is put aside. Throws `CHECKPOINT_MISMATCH`, `CHECKPOINT_VERSION` and `CHECKPOINT_INVALID`.
    */
   openCheckpoint?(job: CheckpointedJob, createOnError: boolean): Promise<JobCheckpoint>
+  /** Takes up the blocks and allocations a log holds, only to read them. Absent where received data is kept elsewhere. */
+  takeUp?(logged: LoggedInput): void
   /** The batch of `time` is over: all its jobs are done, or one failed. Called once for every tick. */
   batchFinished?(time: Time, error: Error | null): void
   /** Ends every thread, process and connection of the engine. */
   close(): Promise<void>
+}
+
+/** Received blocks in a log. */
+export interface LoggedInput {
+  /** The directory of the log. */
+  readonly directory: string
+  readonly batches: ReadonlyMap<Time, LoggedBatch>
+  /** Blocks no batch has taken. */
+  readonly waiting: Iterable<LoggedBlock>
 }
 
 /** Says when a batch begins. On the embedded engine a timer, on Spark the JVM's own batch clock. */

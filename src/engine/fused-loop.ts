@@ -5,6 +5,7 @@
  */
 import { MillraceError, toError } from '../errors.js'
 import { isTaskFunction, type TaskFunction } from '../rdd/task-function.js'
+import { withoutSecrets } from '../secrets.js'
 import {
   compileLoop,
   type FusedLoop,
@@ -111,14 +112,14 @@ function operatorOf(f: TaskFunction): string | null {
 
 const previewCharacters = 200
 
-/** A record as text for an error message, at most 200 characters. */
+/** A record as text for an error message, at most 200 characters; what may be a secret by its name is hidden. */
 export function preview(record: unknown): string {
   let text: string
   try {
     text =
       typeof record === 'string'
-        ? JSON.stringify(record.slice(0, previewCharacters))
-        : (JSON.stringify(record) ?? String(record))
+        ? JSON.stringify(withoutSecrets(record.slice(0, previewCharacters)))
+        : withoutSecrets(JSON.stringify(record) ?? String(record))
   } catch {
     text = String(record)
   }

@@ -30,6 +30,8 @@ export interface JobCheckpoint {
   finish(time: Time, graph: DStreamGraph): Promise<void>
   /** The earliest time from which input must be kept, so that the state of every operator can be computed again. */
   keepFrom(graph: DStreamGraph, time: Time): Time
+  /** From now on nothing waits for storage that cannot be written. Absent where nothing does. */
+  stopWaiting?(): void
   /** Waits for state that is being saved. From now on none is. */
   stop(): Promise<void>
   /** Closes the directory, after `stop`. */

@@ -40,3 +40,27 @@ export function notRead(behind: Behind): MillraceError {
     { details: { bufferedBytes, maxBufferedBytes, unacknowledged } },
   )
 }
+
+/** The broker went back to an older state of itself, by its packet ids. */
+export function wentBack(broker: string): MillraceError {
+  return possibleDuplicates(
+    broker,
+    `The broker ${broker} uses packet ids from before those it used last: it seems to have gone back to an older state of itself, and sends again what came since.`,
+  )
+}
+
+/** The receiver fell over to another broker. */
+export function otherBroker(broker: string): MillraceError {
+  return possibleDuplicates(
+    broker,
+    `The receiver is connected to another broker now, ${broker}, which may send what came by the last one.`,
+  )
+}
+
+function possibleDuplicates(broker: string, what: string): MillraceError {
+  return new MillraceError(
+    'MQTT_DUPLICATES_POSSIBLE',
+    `${what} Packet ids cannot tell such messages from new ones. Give the receiver a messageId, or make the job's outputs idempotent.`,
+    { details: { broker } },
+  )
+}

@@ -77,6 +77,7 @@ export class BlockReader implements MqttMessage {
   readonly #bytes: Buffer
   readonly #topics: TopicCache | null
   #version: 4 | 5 = 5
+  #start = 0
   #first = 0
   #topicStart = 0
   #topicEnd = 0
@@ -100,6 +101,7 @@ export class BlockReader implements MqttMessage {
       pos += BLOCK_HEADER_LENGTH
     }
     if (pos >= bytes.length) return false
+    this.#start = pos
     const first = bytes[pos]!
     let at = pos + 2
     let length = bytes[pos + 1]!
@@ -128,6 +130,16 @@ export class BlockReader implements MqttMessage {
     this.#end = end
     this.index += 1
     return true
+  }
+
+  /** Where the message's frame begins in the block. */
+  get start(): number {
+    return this.#start
+  }
+
+  /** Where it ends. */
+  get end(): number {
+    return this.#end
   }
 
   get topic(): string {

@@ -5,6 +5,7 @@ import { Acknowledgements, type PendingBlock } from './acknowledgements.js'
 import type { BrokerLimits } from './broker-limits.js'
 import type { BrokerAddress } from './broker-url.js'
 import type { SessionRequest } from './connect-packet.js'
+import { DuplicateWatch, type KnownMessages } from './duplicate-watch.js'
 import { InFlightWindow } from './in-flight-window.js'
 import { notRead, sessionLost, windowLimited } from './ingest-errors.js'
 import {
@@ -49,6 +50,8 @@ export class MqttIngest implements ConnectionUser {
   readonly #sink: IngestSink
   readonly #connection: MqttConnection
   readonly #filter: RedeliveryFilter
+  readonly #known: KnownMessages
+  readonly #duplicates: DuplicateWatch
   readonly #acknowledgements: Acknowledgements
   /** Packet ids of QoS 2 that are taken and not released, by the address of the broker whose session they belong to. */
   readonly #openIds = new Map<string, Uint8Array>()
@@ -77,11 +80,14 @@ export class MqttIngest implements ConnectionUser {
   #redelivered = 0
   #repeated = 0
 
-  /** `filter` outlives the ingest: what it knows of the session holds over a restart of the receiver. */
-  constructor(options: ResolvedReceiver, clientId: string, sink: IngestSink, filter: RedeliveryFilter) {
+  /** `known` outlives the ingest: what it knows of the session holds over a restart of the receiver. */
+  constructor(options: ResolvedReceiver, clientId: string, sink: IngestSink, known: KnownMessages) {
     this.#options = options
     this.#sink = sink
+    this.#known = known
+    const { filter } = known
     this.#filter = filter
+    this.#duplicates = new DuplicateWatch(known, (error) => sink.reportError('Messages may come twice', error))
     this.#acknowledgements = new Acknowledgements(filter, () => sink.confirmed(filter.tailBlocks))
     this.#gate = new ReadGate(options, () => this.#reportBehind())
     const { receiveMaximum, maximumPacketSize, topicAliasMaximum } = options
@@ -136,6 +142,9 @@ export class MqttIngest implements ConnectionUser {
       redelivered: this.#redelivered + (tap?.redelivered ?? 0),
       repeated: this.#repeated + (tap?.repeated ?? 0) + this.#filter.metrics.recognised,
       unmatched: this.#filter.metrics.unmatched,
+      duplicatesRemoved: this.#repeated + (tap?.repeated ?? 0) + this.#duplicates.removed,
+      duplicatesPossible: this.#duplicates.possible,
+      otherSessions: this.#duplicates.otherSessions,
       windowLimit: this.#window.limit,
       windowLimitedMs: Math.round(this.#window.limitedMs),
     }
@@ -190,6 +199,7 @@ export class MqttIngest implements ConnectionUser {
     this.#acknowledgements.connected()
     this.#filter.connected(accepted.isSessionPresent, isOtherBroker)
     this.#sink.confirmed(this.#filter.tailBlocks)
+    this.#duplicates.accepted(accepted, hadSession, isOtherBroker)
     if (!accepted.isSessionPresent) {
       this.#session = newSession()
       this.#isSubscribed = false
@@ -283,12 +293,9 @@ export class MqttIngest implements ConnectionUser {
   #store(taken: TakenMessages): void {
     const header = this.#header
     if (header === null) throw new MillraceError('INTERNAL', 'MQTT messages came before the connection was accepted.')
-    let { bytes, messages } = taken
-    if (this.#filter.isActive) {
-      const { end, removed } = this.#filter.compact(bytes, BLOCK_HEADER_LENGTH, bytes.length, header.version)
-      bytes = bytes.subarray(0, end)
-      messages -= removed
-    }
+    writeBlockHeader(taken.bytes, header)
+    const { bytes, removed } = this.#duplicates.compact(taken.bytes, header.version)
+    const messages = taken.messages - removed
     const block: PendingBlock = {
       connection: header.connection,
       acks: taken.acks,
@@ -296,6 +303,7 @@ export class MqttIngest implements ConnectionUser {
       sequence: this.#filter.stored(bytes, BLOCK_HEADER_LENGTH, header.version, taken.acks.length > 0, taken.openIds),
       isStored: messages === 0,
     }
+    this.#duplicates.storing()
     this.#acknowledgements.add(block)
     this.#unacknowledged += block.acks.length / 4
     this.#messages += messages
@@ -305,13 +313,15 @@ export class MqttIngest implements ConnectionUser {
       this.#scheduleFlush()
       return
     }
-    writeBlockHeader(bytes, header)
     this.#sink.storeBytes({ bytes, records: messages }).then(
       () => {
         block.isStored = true
         this.#scheduleFlush()
       },
-      (error: unknown) => this.#storeFailed(block, error),
+      (error: unknown) => {
+        this.#known.ids?.forget(bytes)
+        this.#storeFailed(block, error)
+      },
     )
   }
 

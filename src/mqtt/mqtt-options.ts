@@ -4,6 +4,7 @@ import { MillraceError } from '../errors.js'
 import type { StorageLevel } from '../rdd/storage-level.js'
 import { type Duration, toMilliseconds } from '../time.js'
 import { type BrokerAddress, parseBrokerUrl } from './broker-url.js'
+import type { MessageId } from './message-ids.js'
 import type { MqttMessageProperties } from './mqtt-properties.js'
 import { checkTopicName, parseTopicFilter } from './topic-filter.js'
 
@@ -85,6 +86,15 @@ export interface MqttReceiverOptions extends MqttConnectionOptions {
    * Adds at most this to a message's latency. 0 turns it off. @default '10ms'
    */
   readonly coalesce?: Duration
+  /**
+   * What makes a message the same when it comes again: a message whose id is known is acknowledged and left out. For what packet
+   * ids cannot tell: a broker that fell back to an old snapshot, another broker after a fail-over. It is called once for every
+   * message, on the connection: keep it cheap. Undefined or null for a message without an id; when it throws, that is reported,
+   * and the message has none.
+   */
+  readonly messageId?: MessageId
+  /** How many of the newest ids are remembered at least; with a checkpoint directory the log keeps so many messages, for the next run. @default 100000 */
+  readonly messageIdMemory?: number
   /** How blocks are kept. @default MEMORY_AND_DISK_2, as in Spark's MQTT receivers */
   readonly storageLevel?: StorageLevel
 }
@@ -117,6 +127,8 @@ export interface ResolvedReceiver extends ResolvedConnection {
   readonly retainHandling: 0 | 1 | 2
   readonly maxBufferedBytes: number
   readonly coalesceMs: number
+  readonly messageId: MessageId | null
+  readonly messageIdMemory: number
 }
 
 const connectionKeys = [
@@ -143,6 +155,8 @@ const receiverKeys = [
   'retainHandling',
   'maxBufferedBytes',
   'coalesce',
+  'messageId',
+  'messageIdMemory',
   'storageLevel',
 ]
 /** What other MQTT libraries and Spark's connectors call the same thing. */
@@ -217,6 +231,8 @@ export function resolveReceiver(
     retainHandling: oneOf(options, 'retainHandling', [0, 1, 2], 0),
     maxBufferedBytes,
     coalesceMs: duration(options, 'coalesce', 10),
+    messageId: functionOrNull(options, 'messageId'),
+    messageIdMemory: integer(options, 'messageIdMemory', 1, 100_000_000, 100_000),
   }
 }
 
@@ -281,6 +297,12 @@ function invalidOption(name: string, rule: string): MillraceError {
   return new MillraceError('MQTT_INVALID_OPTION', `The MQTT option ${name} is wrong. ${rule}`, {
     details: { option: name },
   })
+}
+
+function functionOrNull(options: MqttReceiverOptions, name: 'messageId'): MessageId | null {
+  const value = options[name] ?? null
+  if (value === null || typeof value === 'function') return value
+  throw invalidOption(name, `Expected a function of a message, not ${JSON.stringify(value)}.`)
 }
 
 function integer(options: object, name: string, min: number, max: number, fallback: number): number {

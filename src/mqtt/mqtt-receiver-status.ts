@@ -35,6 +35,15 @@ export interface MqttReceiverStatus {
   readonly repeated: number
   /** Messages marked as sent before that nothing here matches; only a broker that went back to an old state repeats any of these. */
   readonly unmatched: number
+  /** Messages left out because they are stored already: `repeated`, and those known by their `messageId`. */
+  readonly duplicatesRemoved: number
+  /**
+   * Messages stored that may be duplicates, for all that can be told here: marked as sent before and matching nothing, or sent
+   * by a broker that went back to an older state of itself. With `messageId` only those without an id count.
+   */
+  readonly duplicatesPossible: number
+  /** Connections to a broker, or a session, other than the one before, which may send again what came by that. Without `messageId`, that would not be noticed. */
+  readonly otherSessions: number
   /** The broker's in-flight window where it is seen to be the limit, or null. */
   readonly windowLimit: number | null
   /** Milliseconds spent with the window full. */

@@ -7,6 +7,7 @@ import { StorageLevel } from '../rdd/storage-level.js'
 import { Receiver } from '../receiver/receiver.js'
 import { type FaultOwner, ownsFaults } from '../receiver/receiver-faults.js'
 import { BLOCK_HEADER_LENGTH, BlockReader, type MqttMessage, readBlockHeader } from './message-block.js'
+import { MessageIds } from './message-ids.js'
 import { type IngestSink, MqttIngest } from './mqtt-ingest.js'
 import { type MqttReceiverOptions, type ResolvedReceiver, resolveReceiver } from './mqtt-options.js'
 import type { MqttReceiverStatus } from './mqtt-receiver-status.js'
@@ -40,6 +41,8 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
   #ingest: MqttIngest | null = null
   /** Knows what the broker may send again; made at the first start, from what the log holds. */
   #filter: RedeliveryFilter | null = null
+  /** The ids of messages, as their user gives them; null when the user does not. */
+  #ids: MessageIds | null = null
   /** Records of the block being read, while `processMqttMessages` runs. */
   #output: T[] | null = null
   /** What `processMqttMessages` leaves behind belongs to no task any more; where the receiver runs, its supervisor hears of it. */
@@ -75,6 +78,7 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
         const block = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
         filter.recovered(block, BLOCK_HEADER_LENGTH, readBlockHeader(block).version)
       }
+      this.#ids = await this.#knownIds()
       this.#filter = filter
     }
     const sink: IngestSink = {
@@ -85,7 +89,7 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
       confirmed: (tail) => this.confirmed(tail),
       ratePerSecond: () => this.ratePerSecond,
     }
-    const ingest = new MqttIngest(this.#options, this.#clientId, sink, this.#filter)
+    const ingest = new MqttIngest(this.#options, this.#clientId, sink, { filter: this.#filter, ids: this.#ids })
     this.#ingest = ingest
     ingest.start()
   }
@@ -104,6 +108,19 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
   /** The client id in use: the option's, or a random one. */
   get clientId(): string {
     return this.#clientId
+  }
+
+  /** The ids of what earlier runs stored. */
+  async #knownIds(): Promise<MessageIds | null> {
+    const { messageId, messageIdMemory } = this.#options
+    if (messageId === null) return null
+    let hasFailed = false
+    const ids = new MessageIds(messageId, messageIdMemory, (error) => {
+      if (!hasFailed) this.reportError('The function messageId threw; such messages have no id', error)
+      hasFailed = true
+    })
+    for (const block of await this.remembered(messageIdMemory)) ids.recovered(block)
+    return ids
   }
 
   override store(record: T): boolean {

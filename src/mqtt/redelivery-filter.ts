@@ -47,6 +47,11 @@ export interface RedeliveryMetrics {
    * went back to an old snapshot of itself, they may be repetitions that only a message id can tell.
    */
   readonly unmatched: number
+  /**
+   * Messages under packet ids from before those that were stored last: the broker went back to an older state of itself, and
+   * may send again what it had its acknowledgement for.
+   */
+  readonly behind: number
 }
 
 export class RedeliveryFilter {
@@ -61,6 +66,11 @@ export class RedeliveryFilter {
   #sequence = 0
   /** The first packet id of the newest block, 0 when there is none. */
   #newestId = 0
+  /** The newest block that was stored, whether or not it is in the tail. */
+  #newest: TailBlock | null = null
+  /** On a resumed session the newest packet id of the last connection, until a later one has come; else 0. */
+  #newestBefore = 0
+  #behind = 0
   /** True when packet ids are seen not to count up. */
   #reusesIds = false
   #isOtherBroker = false
@@ -75,7 +85,7 @@ export class RedeliveryFilter {
   #unmatched = 0
 
   get metrics(): RedeliveryMetrics {
-    return { recognised: this.#recognised, unmatched: this.#unmatched }
+    return { recognised: this.#recognised, unmatched: this.#unmatched, behind: this.#behind }
   }
 
   /** How many of the newest stored blocks are in the tail; blocks of repetitions only do not count. */
@@ -106,6 +116,7 @@ export class RedeliveryFilter {
       const block = { bytes, start, version, sequence, isSettled: this.#byId === null, open: openIds.length }
       this.#current.push(block)
       for (const id of openIds) this.#open.set(id, block)
+      if (this.#newestBefore !== 0) this.#countBehind(block)
       if (this.#byId === null) this.#watchIds(block)
     }
     return sequence
@@ -166,6 +177,9 @@ export class RedeliveryFilter {
     this.#current = []
     this.#completed = 0
     this.#open.clear()
+    const countsOn = isSessionResumed && !isOtherBroker && !this.#reusesIds
+    this.#newestBefore = countsOn ? lastId(this.#newest) : 0
+    if (!isSessionResumed || isOtherBroker) this.#newest = null
     if (!isSessionResumed) {
       this.#newestId = 0
       this.#reusesIds = false
@@ -212,9 +226,27 @@ export class RedeliveryFilter {
     if (start >= bytes.length) return
     const { packetId } = readFrame(bytes, start, version)
     if (packetId === 0) return
+    this.#newest = { bytes, start, version }
     const ahead = (packetId - this.#newestId + 65_535) % 65_535
     if (this.#newestId !== 0 && (ahead === 0 || ahead > 32_767)) this.#reusesIds = true
     this.#newestId = packetId
+  }
+
+  /** Counts messages whose packet ids are not ahead of those of the last connection; ends when one is. */
+  #countBehind({ bytes, start, version }: TailBlock): void {
+    for (let at = start; at < bytes.length; ) {
+      const { packetId, end } = readFrame(bytes, at, version)
+      at = end
+      if (packetId === 0) continue
+      const ahead = (packetId - this.#newestBefore + 65_535) % 65_535
+      if (ahead > 0 && ahead <= 32_767) {
+        this.#newestBefore = 0
+        return
+      }
+      this.#behind++
+      // Ids begin anew here; that they were higher before says nothing of this broker.
+      this.#newestId = 0
+    }
   }
 
   #isRedelivery(bytes: Buffer, contents: FrameContents): boolean {
@@ -259,6 +291,11 @@ const MAX_STRANGERS = 1000
 /** False for a block of repetitions only, which was not stored again. */
 function isKept({ bytes, start }: TailBlock): boolean {
   return bytes.length > start
+}
+
+/** The packet id of a block's last message that has one; 0 for none. */
+function lastId(block: TailBlock | null): number {
+  return block === null ? 0 : (framesOf([block]).at(-1)?.contents.packetId ?? 0)
 }
 
 /** The frames of these blocks that have packet ids, in order. */

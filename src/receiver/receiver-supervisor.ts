@@ -21,6 +21,8 @@ export interface BlockStore {
   confirmed?(tail: number): void
   /** See `ReceiverSink.unconfirmed`. Absent where nothing outlives the process. */
   unconfirmed?(): Promise<readonly Uint8Array[]>
+  /** See `ReceiverSink.remembered`. Absent where nothing outlives the process. */
+  remembered?(records: number): Promise<readonly Uint8Array[]>
 }
 
 /** What happens to a receiver, for whoever listens. */
@@ -111,6 +113,10 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
 
   async unconfirmed(): Promise<readonly Uint8Array[]> {
     return (await this.#options.store.unconfirmed?.()) ?? []
+  }
+
+  async remembered(records: number): Promise<readonly Uint8Array[]> {
+    return (await this.#options.store.remembered?.(records)) ?? []
   }
 
   drained(): Promise<void> {

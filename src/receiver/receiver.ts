@@ -15,6 +15,8 @@ export interface ReceiverSink<T> {
   confirmed?(tail: number): void
   /** Blocks that earlier runs of the job stored with `storeBytes` and whose acknowledgement may not have arrived, oldest first. */
   unconfirmed?(): Promise<readonly Uint8Array[]>
+  /** The newest blocks of earlier runs that the log still has, oldest first; from now on it keeps blocks with at least so many records. */
+  remembered?(records: number): Promise<readonly Uint8Array[]>
   /** Resolves when `store` may be called again after it returned false. */
   drained(): Promise<void>
   restart(message: string, error: unknown, delayMs: number | null): void
@@ -132,6 +134,14 @@ export abstract class Receiver<T> {
   /** Blocks that earlier runs of the job stored with `storeBytes` and that the source may send again, oldest first. Empty without a log. */
   protected async unconfirmed(): Promise<readonly Uint8Array[]> {
     return (await this.#attached('unconfirmed').unconfirmed?.()) ?? []
+  }
+
+  /**
+   * The newest blocks that earlier runs of the job stored with `storeBytes` and that the log still has, oldest first. From now on
+   * it keeps blocks with at least so many records for this. Empty without a log.
+   */
+  protected async remembered(records: number): Promise<readonly Uint8Array[]> {
+    return (await this.#attached('remembered').remembered?.(records)) ?? []
   }
 
   /** Records per second this receiver may take now, or null when unlimited. */

@@ -22,6 +22,12 @@ type Started = Extract<JournalEvent, { type: 'started' }>
 
 export interface CheckpointOptions extends CheckpointedJob {
   readonly sync: SyncMode
+  /** The file that describes the job, or null where it is not known. */
+  readonly file: string | null
+  /** How many partitions a shuffle makes when nobody says, once that is known. */
+  readonly parallelism: () => number
+  /** What is kept for `millrace replay`: batches that ended not longer ago than this, in milliseconds, and of these no more than so many bytes. */
+  readonly retain: { readonly ms: number; readonly bytes: number }
 }
 
 export class Checkpoint implements JobCheckpoint {
@@ -38,6 +44,7 @@ export class Checkpoint implements JobCheckpoint {
     this.#states = new StateSaver({
       directory: join(options.directory, 'state'),
       journal,
+      keepsEarlier: options.retain.ms > 0,
       onError: options.onError,
     })
   }
@@ -51,7 +58,9 @@ export class Checkpoint implements JobCheckpoint {
     let journal: Journal | null = null
     try {
       const onError = (error: Error): void => options.onError('The log has a problem', error)
-      journal = await Journal.open(await root.directory('log'), { sync: options.sync, onError })
+      const onWaiting = (error: Error): void =>
+        options.onError('The log cannot be written; batches wait until it can', error)
+      journal = await Journal.open(await root.directory('log'), { sync: options.sync, onError, onWaiting })
       const started = journal.state.latestOf<'started'>('started')
       if (started !== null) assertSameJob(started, options)
       const checkpoint = new Checkpoint(options, lock, journal)
@@ -77,8 +86,9 @@ export class Checkpoint implements JobCheckpoint {
   }
 
   async started(zeroTime: Time, nowMs: Time): Promise<void> {
-    const { job, batchMs } = this.#options
-    await this.journal.record({ type: 'started', formatVersion: JOURNAL_FORMAT_VERSION, job, batchMs, zeroTime, nowMs })
+    const { job, batchMs, file, parallelism } = this.#options
+    const run = { job, batchMs, zeroTime, nowMs, parallelism: parallelism(), ...(file === null ? {} : { file }) }
+    await this.journal.record({ type: 'started', formatVersion: JOURNAL_FORMAT_VERSION, ...run })
   }
 
   restoreState(graph: DStreamGraph): void {
@@ -98,7 +108,9 @@ export class Checkpoint implements JobCheckpoint {
   async inputsTaken(time: Time, graph: DStreamGraph): Promise<void> {
     for (const input of graph.inputs) {
       const memory = input.toRemember(time)
-      if (memory !== null) await this.journal.record({ type: 'inputTaken', operator: input.id, time, memory })
+      const keepsEarlier = this.#options.retain.ms > 0
+      if (memory !== null)
+        await this.journal.record({ type: 'inputTaken', operator: input.id, time, memory, keepsEarlier })
     }
   }
 
@@ -117,8 +129,20 @@ export class Checkpoint implements JobCheckpoint {
     await this.#states.finish(time, graph)
   }
 
-  keepFrom(graph: DStreamGraph, time: Time): Time {
-    return this.#states.keepFrom(graph, time)
+  /** Also tells the journal what is kept beyond that. */
+  keepFrom(graph: DStreamGraph, done: Time): Time {
+    const { ms, bytes } = this.#options.retain
+    if (ms > 0) {
+      const replayAfter = Math.max(done - ms, this.journal.state.history.within(bytes))
+      const from = neededFrom(graph, this.#states.keepFrom(graph, replayAfter))
+      this.journal.retained = { from, replayAfter }
+    }
+    return this.#states.keepFrom(graph, done)
+  }
+
+  /** From now on nothing waits for a log that cannot be written. */
+  stopWaiting(): void {
+    this.journal.stopWaiting()
   }
 
   async stop(): Promise<void> {
@@ -149,10 +173,15 @@ async function takeDirectory(path: string): Promise<{ root: DirectoryHandle; loc
   }
 }
 
+/** The earliest time of which input is needed, where state of `time` is known. */
+export function neededFrom(graph: DStreamGraph, time: Time): Time {
+  return time - graph.inputRememberMs + graph.batchMs + 1
+}
+
 /** Throws `CHECKPOINT_VERSION` or `CHECKPOINT_MISMATCH` unless what `started` says was written by this version for this job. */
 export function assertSameJob(
   started: Pick<Started, 'formatVersion' | 'job' | 'batchMs'>,
-  { job, batchMs, directory }: CheckpointedJob,
+  { job, batchMs, directory }: Pick<CheckpointedJob, 'job' | 'batchMs' | 'directory'>,
 ): void {
   if (started.formatVersion !== JOURNAL_FORMAT_VERSION) {
     throw new MillraceError(

@@ -238,7 +238,7 @@ function submitted({ time, jobs, inputs }: JobSet, submissionTime: Time): BatchI
 }
 
 /** The error of a batch: names the batch and the output, and keeps what the task's error said. */
-function batchError(thrown: unknown, job: Job): MillraceError {
+export function batchError(thrown: unknown, job: Job): MillraceError {
   const error = toError(thrown)
   const details = error instanceof MillraceError ? error.details : {}
   return new MillraceError(

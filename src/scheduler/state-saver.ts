@@ -8,12 +8,11 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
-import { encodedLayer, mergedLayers } from '../dstream/state-layers.js'
+import { encodedLayer } from '../dstream/state-layers.js'
 import type { StreamNode } from '../dstream/stream-node.js'
-import { MillraceError, toError } from '../errors.js'
-import { zipped } from '../rdd/combination.js'
+import { toError } from '../errors.js'
 import type { JobDescription } from '../rdd/job-runner.js'
-import { HashPartitioner, samePartitioner } from '../rdd/partitioner.js'
+import { samePartitioner } from '../rdd/partitioner.js'
 import type { RDD } from '../rdd/rdd.js'
 import { openDirectory } from '../storage/directory-handle.js'
 import type { Journal } from '../storage/journal.js'
@@ -21,6 +20,7 @@ import type { JournalEvent } from '../storage/journal-events.js'
 import { LayerMerger } from '../storage/layer-merger.js'
 import { type EncodedChunk, writePartition } from '../storage/partition-file.js'
 import type { Time } from '../time.js'
+import { hasState, layerDirectory, operatorDirectory, restoreStates } from './restored-states.js'
 
 type StateSaved = Extract<JournalEvent, { type: 'stateSaved' }>
 
@@ -31,6 +31,8 @@ export interface StateSaverOptions {
   /** The directory of all saved state. */
   readonly directory: string
   readonly journal: Journal
+  /** Keep what was saved before, as long as the journal says. */
+  readonly keepsEarlier: boolean
   /** Gets what fails beside the batches; what could not be saved is tried again at the next checkpoint. */
   readonly onError: (message: string, error: Error) => void
 }
@@ -54,6 +56,8 @@ export class StateSaver {
   readonly #savedRdds = new Map<string, { readonly time: Time; readonly rdd: RDD<unknown> }>()
   readonly #restored = new Map<StreamNode, Time>()
   readonly #layerBytes = new Map<string, number>()
+  /** The layers on disk, by operator. */
+  readonly #layers = new Map<string, Set<string>>()
   readonly #merger = new LayerMerger()
   #merging: Promise<void> | null = null
   #isClosing = false
@@ -67,28 +71,11 @@ export class StateSaver {
    * an operator that the graph no longer has.
    */
   restore(graph: DStreamGraph): void {
-    const nodes = new Map(graph.nodes.filter(hasState).map((node) => [node.id, node]))
-    for (const key of this.#options.journal.state.latest.keys()) {
-      const saved = key.startsWith('state ') ? this.#saved(key.slice('state '.length)) : null
-      if (saved === null) continue
-      const node = nodes.get(saved.operator)
-      if (node === undefined) throw unknownOperator(saved.operator, [...nodes.keys()])
-      const partitioner = saved.isHashed ? new HashPartitioner(saved.partitions) : null
-      const layers = saved.layers.map((layer) =>
-        graph.context.rdd<unknown>({
-          type: 'checkpointed',
-          id: graph.context.nextRddId(),
-          partitions: saved.partitions,
-          partitioner,
-          storageLevel: null,
-          directory: this.#layerDirectory(saved.operator, layer),
-          rddId: 0,
-        }),
-      )
-      node.restore(saved.time, zipped(layers, mergedLayers(), partitioner))
-      this.#savedRdds.set(node.id, { time: saved.time, rdd: node.generated.get(saved.time)! })
-      this.#restored.set(node, saved.time)
-      node.retained.add(saved.time)
+    const { journal, directory } = this.#options
+    for (const [node, time] of restoreStates(graph, journal.state, directory)) {
+      this.#savedRdds.set(node.id, { time, rdd: node.generated.get(time)! })
+      this.#restored.set(node, time)
+      node.retained.add(time)
     }
   }
 
@@ -120,11 +107,13 @@ export class StateSaver {
     await this.#saving
   }
 
-  /** The earliest time from which input must be kept, so that the state of every operator can be computed again. */
+  /** The earliest time from which input must be kept, so that the state of every operator after `time` can be computed again. */
   keepFrom(graph: DStreamGraph, time: Time): Time {
     let from = time
     for (const node of graph.nodes) {
-      if (hasState(node)) from = Math.min(from, this.#saved(node.id)?.time ?? graph.zeroTime)
+      if (!hasState(node)) continue
+      const saved = this.#options.journal.state.savedState(node.id, time) ?? this.#saved(node.id)
+      from = Math.min(from, saved?.time ?? graph.zeroTime)
     }
     return from
   }
@@ -141,9 +130,11 @@ export class StateSaver {
   async tidy(): Promise<void> {
     const { directory, journal } = this.#options
     const wanted = new Set<string>()
-    for (const { event } of journal.state.latest.values()) {
-      if (event.type !== 'stateSaved') continue
-      for (const layer of event.layers) wanted.add(this.#layerDirectory(event.operator, layer))
+    for (const { operator, layers } of journal.state.savedStates) {
+      for (const layer of layers) {
+        wanted.add(this.#layerDirectory(operator, layer))
+        this.#layersOf(operator).add(layer)
+      }
     }
     for (const operator of await readdir(directory).catch(() => [])) {
       for (const layer of await readdir(join(directory, operator)).catch(() => [])) {
@@ -154,7 +145,7 @@ export class StateSaver {
   }
 
   #saved(operator: string): StateSaved | null {
-    return this.#options.journal.state.latestOf<'stateSaved'>(`state ${operator}`)
+    return this.#options.journal.state.savedState(operator)
   }
 
   /** Reads the state and has it written; when the last one still is, this time is left out. */
@@ -194,16 +185,18 @@ export class StateSaver {
     const layer = String(time)
     try {
       const directory = await openDirectory(this.#layerDirectory(operator, layer))
+      this.#layersOf(operator).add(layer)
       for (const [partition, chunks] of partitions.entries()) await writePartition(directory, partition, chunks)
       await this.#syncParents(operator)
       const before = this.#saved(operator)
       // A merge may have put one layer in the place of several meanwhile.
       const layers = isChanges ? [...before!.layers, layer] : [layer]
       const isHashed = rdd.partitioner?.type === 'hash'
-      const saved = { type: 'stateSaved' as const, operator, time, partitions: partitions.length, isHashed, layers }
-      await this.#options.journal.record(saved)
+      const { journal, keepsEarlier } = this.#options
+      const saved = { operator, time, partitions: partitions.length, isHashed, layers, keepsEarlier }
+      await journal.record({ type: 'stateSaved', ...saved })
       this.#savedRdds.set(operator, { time, rdd })
-      for (const old of before?.layers ?? []) if (!layers.includes(old)) await this.#remove(operator, old)
+      await this.#removeUnneeded(operator)
     } catch (error) {
       await this.#remove(operator, layer)
       throw error
@@ -243,13 +236,14 @@ export class StateSaver {
     await this.#syncParents(operator)
     // Between two savings, so that neither overlooks what the other did.
     const recorded = this.#saving.then(async () => {
+      this.#layersOf(operator).add(merged)
       const now = this.#saved(operator)!
       const isBeneath = from.layers.every((layer, index) => now.layers[index] === layer)
       if (isBeneath) {
         const layers = [merged, ...now.layers.slice(from.layers.length)]
         await this.#options.journal.record({ ...now, layers })
       }
-      for (const old of isBeneath ? from.layers : [merged]) await this.#remove(operator, old)
+      await this.#removeUnneeded(operator)
     })
     this.#saving = recorded.catch(() => {})
     await recorded
@@ -266,8 +260,25 @@ export class StateSaver {
     return bytes
   }
 
+  /** Deletes the layers that are in no state which is kept. */
+  async #removeUnneeded(operator: string): Promise<void> {
+    const states = this.#options.journal.state.savedStates.filter((saved) => saved.operator === operator)
+    const needed = new Set(states.flatMap(({ layers }) => layers))
+    for (const layer of this.#layersOf(operator)) if (!needed.has(layer)) await this.#remove(operator, layer)
+  }
+
   async #remove(operator: string, layer: string): Promise<void> {
+    this.#layersOf(operator).delete(layer)
     await this.#removeDirectory(this.#layerDirectory(operator, layer))
+  }
+
+  #layersOf(operator: string): Set<string> {
+    let layers = this.#layers.get(operator)
+    if (layers === undefined) {
+      layers = new Set()
+      this.#layers.set(operator, layers)
+    }
+    return layers
   }
 
   async #removeDirectory(path: string): Promise<void> {
@@ -280,29 +291,11 @@ export class StateSaver {
   /** Puts the names of new layers on disk; their content is. */
   async #syncParents(operator: string): Promise<void> {
     const root = await openDirectory(this.#options.directory)
-    await (await root.directory(directoryName(operator))).sync()
+    await (await root.directory(operatorDirectory(operator))).sync()
     await root.sync()
   }
 
   #layerDirectory(operator: string, layer: string): string {
-    return join(this.#options.directory, directoryName(operator), layer)
+    return layerDirectory(this.#options.directory, operator, layer)
   }
-}
-
-/** A name of one's own for any operator id, whatever it is made of. */
-function directoryName(operator: string): string {
-  return encodeURIComponent(operator).replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length))
-}
-
-function hasState(node: StreamNode): boolean {
-  return node.mustCheckpoint
-}
-
-/** Saved state whose operator is not among those the job has. */
-export function unknownOperator(operator: string, known: readonly string[]): MillraceError {
-  return new MillraceError(
-    'CHECKPOINT_MISMATCH',
-    `The checkpoint holds state of the operator ${operator}, and this job has no such operator with state (it has: ${known.join(', ') || 'none'}). Give the operator its old name with .named(${JSON.stringify(operator)}), or, to give up its state, use an empty checkpoint directory.`,
-    { details: { operator, known } },
-  )
 }

@@ -8,6 +8,7 @@ import type { BlockInfo } from '../rdd/lineage.js'
 import type { Time } from '../time.js'
 import type { KeptContent } from './block-manager.js'
 import { deserializeRecords, serializeRecords } from './record-serializer.js'
+import type { Retained } from './retained-history.js'
 
 export type JournalEvent =
   /** A run of the job began on this directory. */
@@ -18,6 +19,10 @@ export type JournalEvent =
       readonly batchMs: number
       readonly zeroTime: Time
       readonly nowMs: Time
+      /** The file that describes the job, where it is known: `millrace replay` finds it here. */
+      readonly file?: string
+      /** How many partitions a shuffle makes when nobody says. */
+      readonly parallelism?: number
     }
   /** A receiver stored a block; its content is part of the record. */
   | {
@@ -26,6 +31,8 @@ export type JournalEvent =
       readonly format: BlockFormat
       /** As the event `acknowledged` says it, when there was news. */
       readonly acknowledged: number | null
+      /** The newest blocks of the stream with so many records stay readable, for recognising what comes again; absent for none. */
+      readonly remember?: number
     }
   /** All blocks that waited go to the batch of `time`. */
   | { readonly type: 'batchAllocated'; readonly time: Time; readonly blocks: readonly string[] }
@@ -34,11 +41,24 @@ export type JournalEvent =
   /** The batch of `time` failed and was left out, as the failure policy says. */
   | { readonly type: 'batchSkipped'; readonly time: Time; readonly error: string }
   /** Batches before `time` are done and not needed any more; `lastAllocated` outlives them. */
-  | { readonly type: 'batchesForgotten'; readonly time: Time; readonly lastAllocated: Time }
+  | {
+      readonly type: 'batchesForgotten'
+      readonly time: Time
+      readonly lastAllocated: Time
+      /** What of them is kept for `millrace replay`; absent for nothing. */
+      readonly retained?: Retained
+    }
   /** The source of a stream is known to have its acknowledgements for all blocks up to number `through`. */
   | { readonly type: 'acknowledged'; readonly streamId: number; readonly through: number }
   /** What an input other than a receiver must know to go on, as of the batch of `time`. */
-  | { readonly type: 'inputTaken'; readonly operator: string; readonly time: Time; readonly memory: unknown }
+  | {
+      readonly type: 'inputTaken'
+      readonly operator: string
+      readonly time: Time
+      readonly memory: unknown
+      /** True if what was taken before stays known, for `millrace replay`. */
+      readonly keepsEarlier?: boolean
+    }
   /** The state of an operator after the batch of `time` is saved; also written when its layers were merged. */
   | {
       readonly type: 'stateSaved'
@@ -49,7 +69,11 @@ export type JournalEvent =
       readonly isHashed: boolean
       /** The names of the directories it lies in: the whole, then what changed, oldest first. */
       readonly layers: readonly string[]
+      /** True if what was saved before is kept as well, for `millrace replay`. */
+      readonly keepsEarlier?: boolean
     }
+
+export type BlockAdded = Extract<JournalEvent, { type: 'blockAdded' }>
 
 /** How the bytes of a block are read: as serialized records, or by the stream's receiver. */
 export type BlockFormat = KeptContent['type']
@@ -67,8 +91,7 @@ export interface EncodedEvent {
 }
 
 /** A block's record: the length of the event's text, the text, the content. */
-export function encodeBlock(block: BlockInfo, content: KeptContent, acknowledged: number | null): EncodedEvent {
-  const event: JournalEvent = { type: 'blockAdded', block, format: content.type, acknowledged }
+export function encodeBlock(event: BlockAdded, content: KeptContent): EncodedEvent {
   const text = Buffer.from(JSON.stringify(event))
   const length = Buffer.allocUnsafe(4)
   length.writeUInt32LE(text.length)

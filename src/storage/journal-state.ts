@@ -1,15 +1,11 @@
 /** What a journal's events add up to: the blocks that wait, the batches that are not forgotten, the state saved last. */
 import { assertNever } from '../errors.js'
-import type { BlockInfo } from '../rdd/lineage.js'
 import type { Time } from '../time.js'
-import type { BlockFormat, JournalEvent } from './journal-events.js'
+import type { JournalEvent } from './journal-events.js'
 import type { LogPosition } from './log-reader.js'
-
-export interface LoggedBlock {
-  readonly block: BlockInfo
-  readonly format: BlockFormat
-  readonly position: LogPosition
-}
+import { blockNumber, type LoggedBlock } from './logged-block.js'
+import { RetainedHistory } from './retained-history.js'
+import { StreamTail } from './stream-tail.js'
 
 export interface LoggedBatch {
   readonly blocks: readonly LoggedBlock[]
@@ -18,24 +14,27 @@ export interface LoggedBatch {
   readonly segment: number
 }
 
+type StateSaved = Extract<JournalEvent, { type: 'stateSaved' }>
+
 /** An event of which only the latest of its kind counts; kept so that it can be written again when its segment goes. */
-export interface LatestEvent {
-  readonly event: Exclude<JournalEvent, { type: 'blockAdded' }>
+export interface LatestEvent<E = Exclude<JournalEvent, { type: 'blockAdded' }>> {
+  readonly event: E
   readonly segment: number
 }
 
-/** A source sends again what it has no acknowledgement for, and holds no more than this without; older blocks are not kept for comparison. */
-const MAX_TAIL_RECORDS = 300_000
+/** An event that says how something was after a batch. Earlier ones may be kept beside the latest. */
+export type SavedEvent = Extract<JournalEvent, { type: 'stateSaved' | 'inputTaken' }>
 
 export class JournalState {
   /** Blocks no batch has taken yet, in order of arrival. */
   readonly waiting: Map<string, LoggedBlock> = new Map<string, LoggedBlock>()
   /** Batches allocated and not forgotten, in order. */
   readonly batches: Map<Time, LoggedBatch> = new Map<Time, LoggedBatch>()
-  /** By stream, the newest blocks whose acknowledgements are not known to have arrived. */
-  readonly tails: Map<number, LoggedBlock[]> = new Map<number, LoggedBlock[]>()
+  /** By stream, its newest blocks, for comparison with what the source sends again. */
+  readonly tails: Map<number, StreamTail> = new Map<number, StreamTail>()
   readonly latest: Map<string, LatestEvent> = new Map<string, LatestEvent>()
-  readonly #tailRecords = new Map<number, number>()
+  /** What is kept for `millrace replay`. */
+  readonly history: RetainedHistory = new RetainedHistory()
   lastAllocated: Time | null = null
   /** The next number for a block's id. */
   nextBlock = 0
@@ -48,8 +47,9 @@ export class JournalState {
         const logged = { block: event.block, format: event.format, position }
         this.waiting.set(event.block.id, logged)
         this.nextBlock = Math.max(this.nextBlock, blockNumber(event.block) + 1)
-        if (event.format === 'bytes') this.#addToTail(logged)
-        if (event.acknowledged !== null) this.#acknowledge(event.block.streamId, event.acknowledged)
+        const { streamId } = event.block
+        if (event.format === 'bytes') this.#tail(streamId).add(logged, event.remember ?? 0)
+        if (event.acknowledged !== null) this.#tail(streamId).acknowledge(event.acknowledged)
         return
       }
       case 'batchAllocated': {
@@ -70,21 +70,21 @@ export class JournalState {
         this.#setStatus(event.time, 'skipped')
         return
       case 'batchesForgotten':
-        for (const time of this.batches.keys()) if (time < event.time) this.batches.delete(time)
+        this.#forget(event)
         this.lastAllocated = Math.max(this.lastAllocated ?? event.lastAllocated, event.lastAllocated)
         this.latest.set('batchesForgotten', { event, segment })
         return
       case 'acknowledged':
-        this.#acknowledge(event.streamId, event.through)
+        this.#tail(event.streamId).acknowledge(event.through)
         return
       case 'started':
         this.latest.set('started', { event, segment })
         return
       case 'inputTaken':
-        this.latest.set(`input ${event.operator}`, { event, segment })
+        this.#saved(`input ${event.operator}`, { event, segment })
         return
       case 'stateSaved':
-        this.latest.set(`state ${event.operator}`, { event, segment })
+        this.#saved(`state ${event.operator}`, { event, segment })
         return
       default:
         assertNever(event)
@@ -109,12 +109,48 @@ export class JournalState {
     }
     // Blocks wait, and are allocated, in order of arrival: the first of each is the oldest.
     need(this.waiting.values().next().value)
-    for (const tail of this.tails.values()) need(tail[0])
+    for (const tail of this.tails.values()) need(tail.oldest)
     for (const { blocks, segment } of this.batches.values()) {
       need(blocks[0])
       oldest = Math.min(oldest, segment)
     }
-    return oldest
+    return Math.min(oldest, this.history.oldestSegment ?? oldest)
+  }
+
+  /** The state of an operator saved last, or last up to `time`; null when there is none. */
+  savedState(operator: string, time: Time = Number.POSITIVE_INFINITY): StateSaved | null {
+    const key = `state ${operator}`
+    const latest = this.latestOf<'stateSaved'>(key)
+    if (latest === null || latest.time <= time) return latest
+    const before = this.history.earlier(key).filter(({ event }) => event.time <= time)
+    return (before.at(-1)?.event as StateSaved | undefined) ?? null
+  }
+
+  /** Every saved state that is kept. */
+  get savedStates(): StateSaved[] {
+    const events = [...this.latest.values(), ...this.history.events].map(({ event }) => event)
+    return events.filter((event) => event.type === 'stateSaved')
+  }
+
+  #saved(key: string, entry: LatestEvent<SavedEvent>): void {
+    const latest = this.latest.get(key) as LatestEvent<SavedEvent> | undefined
+    if (latest !== undefined && entry.event.time < latest.event.time) {
+      this.history.keepEvent(key, entry)
+      return
+    }
+    if (entry.event.keepsEarlier !== true) this.history.dropEvents(key)
+    else if (latest !== undefined && latest.event.time < entry.event.time) this.history.keepEvent(key, latest)
+    this.latest.set(key, entry)
+  }
+
+  #forget({ time, retained }: Extract<JournalEvent, { type: 'batchesForgotten' }>): void {
+    for (const [batchTime, batch] of this.batches) {
+      if (batchTime >= time) continue
+      this.batches.delete(batchTime)
+      if (retained !== undefined) this.history.keepBatch(batchTime, batch)
+    }
+    const latestTime = (key: string): Time => (this.latest.get(key)!.event as SavedEvent).time
+    this.history.forget(retained ?? { from: time, replayAfter: time }, latestTime)
   }
 
   #setStatus(time: Time, status: LoggedBatch['status']): void {
@@ -122,32 +158,12 @@ export class JournalState {
     if (batch !== undefined) batch.status = status
   }
 
-  #acknowledge(streamId: number, through: number): void {
-    const tail = this.tails.get(streamId) ?? []
-    while (tail.length > 0 && blockNumber(tail[0]!.block) <= through) this.#dropFirst(streamId, tail)
-  }
-
-  #addToTail(logged: LoggedBlock): void {
-    const { streamId } = logged.block
+  #tail(streamId: number): StreamTail {
     let tail = this.tails.get(streamId)
     if (tail === undefined) {
-      tail = []
+      tail = new StreamTail()
       this.tails.set(streamId, tail)
     }
-    tail.push(logged)
-    let records = (this.#tailRecords.get(streamId) ?? 0) + logged.block.records
-    this.#tailRecords.set(streamId, records)
-    while (records - tail[0]!.block.records > MAX_TAIL_RECORDS) records = this.#dropFirst(streamId, tail)
+    return tail
   }
-
-  #dropFirst(streamId: number, tail: LoggedBlock[]): number {
-    const records = (this.#tailRecords.get(streamId) ?? 0) - tail.shift()!.block.records
-    this.#tailRecords.set(streamId, records)
-    return records
-  }
-}
-
-/** The number in a block's id. */
-export function blockNumber({ id }: BlockInfo): number {
-  return Number(id.slice(id.lastIndexOf('-') + 1))
 }

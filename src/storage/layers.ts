@@ -11,24 +11,38 @@ export type LayerRecord = readonly [key: unknown] | Pair<unknown, unknown>
 
 type Records = Iterable<Pair<unknown, unknown>>
 
-/** What layers of changes, oldest first, make of the whole that lies beneath them. */
+/** What layers of changes, oldest first, make of the whole that lies beneath them: in its order, what came since at the end. */
 export class LayerChanges {
   readonly #latest = new KeyedMap<LayerRecord>()
+  /** Keys that went. What came again came last. */
+  readonly #gone = new KeyedMap<true>()
 
   /** Lays the records of one more layer on top. */
   add(records: Iterable<LayerRecord>): void {
-    for (const record of records) this.#latest.set(record[0], record)
+    for (const record of records) {
+      const [key] = record
+      if (record.length === 1) this.#gone.set(key, true)
+      else if (this.#latest.get(key)?.length === 1) this.#latest.delete(key)
+      this.#latest.set(key, record)
+    }
   }
 
-  /** Those of `whole` that no layer speaks of. */
-  untouched(whole: Records): Pair<unknown, unknown>[] {
-    const kept: Pair<unknown, unknown>[] = []
-    for (const record of whole) if (!this.#latest.has(record[0])) kept.push(record)
-    return kept
+  /** What is left of these records of the whole, with the values they have now. Each record is given once. */
+  laidOver(whole: Records): Pair<unknown, unknown>[] {
+    const records: Pair<unknown, unknown>[] = []
+    for (const record of whole) {
+      const latest = this.#latest.get(record[0])
+      if (latest === undefined) records.push(record)
+      else if (latest.length === 2 && !this.#gone.has(record[0])) {
+        records.push(latest)
+        this.#latest.delete(record[0])
+      }
+    }
+    return records
   }
 
-  /** What came, or changed, and is still there. */
-  current(): Pair<unknown, unknown>[] {
+  /** What came since; after the last call of `laidOver`. */
+  added(): Pair<unknown, unknown>[] {
     const records: Pair<unknown, unknown>[] = []
     for (const [, record] of this.#latest) if (record.length === 2) records.push(record)
     return records
@@ -51,8 +65,8 @@ export async function mergePartition(
   }
   const whole = await readPartition(bottom!, partition)
   const merged = function* (): Generator<readonly unknown[]> {
-    for (const records of whole) yield changes.untouched(records as Pair<unknown, unknown>[])
-    yield changes.current()
+    for (const records of whole) yield changes.laidOver(records as Pair<unknown, unknown>[])
+    yield changes.added()
   }
   await writePartition(target, partition, encodedChunks(merged()))
 }

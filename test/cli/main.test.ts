@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { cli } from './cli.js'
 
-const verbs = ['run', 'demo', 'graph', 'lint', 'doctor']
+const verbs = ['run', 'replay', 'demo', 'graph', 'lint', 'doctor']
 
 describe('millrace', () => {
   it('lists its verbs with --help', async () => {

@@ -183,7 +183,30 @@ describe('the redelivery filter', () => {
     filter.connected(true)
     expect(receive(filter, sent, 4, true)).toEqual(['m3', 'm4', 'm5'])
     expect(receive(filter, [message(9, 'x')], 4, true)).toEqual(['x'])
-    expect(filter.metrics).toEqual({ recognised: 2, unmatched: 0 })
+    expect(filter.metrics).toEqual({ recognised: 2, unmatched: 0, behind: 0 })
+  })
+
+  it('counts what comes under packet ids from before the last ones: the broker went back', () => {
+    const filter = new RedeliveryFilter()
+    filter.connected(false)
+    store(filter, sent)
+    filter.confirmed(0)
+    filter.connected(true)
+    store(filter, sent.slice(2))
+    expect(filter.metrics).toEqual({ recognised: 0, unmatched: 0, behind: 3 })
+    store(filter, [message(6, 'm6')])
+    store(filter, [message(2, 'm2')])
+    expect(filter.metrics.behind).toBe(3)
+  })
+
+  it('does not take ids that begin anew after the highest for a broker that went back', () => {
+    const filter = new RedeliveryFilter()
+    filter.connected(false)
+    store(filter, [message(65_535, 'last')])
+    filter.confirmed(0)
+    filter.connected(true)
+    store(filter, [message(1, 'first')])
+    expect(filter.metrics.behind).toBe(0)
   })
 
   it('gives every message once, whatever is cut, lost and repeated', () => {

@@ -16,7 +16,7 @@ import { SharedPool } from '../../storage/shared-bytes.js'
 import { SpillDirectory } from '../../storage/spill-directory.js'
 import { removeStored, type StoredBytes } from '../../storage/stored-bytes.js'
 import type { Clock } from '../../time.js'
-import type { BatchClock, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
+import type { BatchClock, Engine, LoggedInput, ReceiverHost, ReceiverListener } from '../engine.js'
 import type { GraphSource } from '../recording-engine.js'
 import { TimerClock } from '../timer-clock.js'
 import { DagScheduler } from './dag-scheduler.js'
@@ -140,6 +140,10 @@ export class EmbeddedEngine implements Engine {
     }
     this.receivers = this.#tracker
     this.#blocks = this.#executor.blocks
+  }
+
+  takeUp(logged: LoggedInput): void {
+    this.#tracker.takeUp(logged)
   }
 
   useJournal(journal: Journal): void {

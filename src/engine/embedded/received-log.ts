@@ -3,7 +3,7 @@ import { MillraceError, toError } from '../../errors.js'
 import type { BlockInfo } from '../../rdd/lineage.js'
 import type { KeptContent } from '../../storage/block-manager.js'
 import type { Journal } from '../../storage/journal.js'
-import { blockNumber, type LoggedBlock } from '../../storage/journal-state.js'
+import { blockNumber, type LoggedBlock } from '../../storage/logged-block.js'
 import type { Clock, Time } from '../../time.js'
 
 /** How long blocks wait after a failed write before they are tried again. */
@@ -16,6 +16,8 @@ interface Stream {
   readonly unconfirmed: number[]
   /** News for the log: up to which block the source has its acknowledgements. */
   confirmedThrough: number | null
+  /** Records of the newest blocks that its receiver wants to remember. */
+  rememberRecords: number
   cancelIdle: () => void
 }
 
@@ -34,7 +36,7 @@ export class ReceivedLog {
     this.#journal = journal
     this.#clock = clock
     for (const [streamId, tail] of journal.state.tails) {
-      this.#stream(streamId).unconfirmed.push(...tail.map(({ block }) => blockNumber(block)))
+      this.#stream(streamId).unconfirmed.push(...tail.unconfirmed.map(({ block }) => blockNumber(block)))
     }
   }
 
@@ -50,7 +52,7 @@ export class ReceivedLog {
       const acknowledged = stream.confirmedThrough
       stream.confirmedThrough = null
       try {
-        await this.#journal.addBlock(block, content, acknowledged)
+        await this.#journal.addBlock(block, content, acknowledged, stream.rememberRecords)
         this.#isFailing = false
         return
       } catch (error) {
@@ -74,14 +76,24 @@ export class ReceivedLog {
       const event = { type: 'acknowledged' as const, streamId, through: stream.confirmedThrough }
       stream.confirmedThrough = null
       // Only news: without it, more than necessary is compared after a crash.
-      this.#journal.record(event).catch(() => {})
+      this.#journal.recordNow(event).catch(() => {})
     })
   }
 
   /** The contents of the blocks of a stream that its source may send again. */
-  async unconfirmed(streamId: number): Promise<readonly Uint8Array[]> {
+  unconfirmed(streamId: number): Promise<readonly Uint8Array[]> {
+    return this.#contents(this.#journal.state.tails.get(streamId)?.unconfirmed ?? [])
+  }
+
+  /** The contents of the newest blocks of a stream that are kept. From now on these are, at least, blocks with so many records. */
+  remembered(streamId: number, records: number): Promise<readonly Uint8Array[]> {
+    this.#stream(streamId).rememberRecords = records
+    return this.#contents(this.#journal.state.tails.get(streamId)?.all ?? [])
+  }
+
+  async #contents(blocks: readonly LoggedBlock[]): Promise<readonly Uint8Array[]> {
     const contents: Uint8Array[] = []
-    for (const logged of [...(this.#journal.state.tails.get(streamId) ?? [])]) {
+    for (const logged of [...blocks]) {
       const content = await this.#journal.readBlock(logged)
       if (content.type === 'bytes') contents.push(content.bytes)
     }
@@ -121,14 +133,14 @@ export class ReceivedLog {
     for (const stream of this.#streams.values()) stream.cancelIdle()
     for (const [streamId, { confirmedThrough }] of this.#streams) {
       if (confirmedThrough === null) continue
-      await this.#journal.record({ type: 'acknowledged', streamId, through: confirmedThrough }).catch(() => {})
+      await this.#journal.recordNow({ type: 'acknowledged', streamId, through: confirmedThrough }).catch(() => {})
     }
   }
 
   #stream(streamId: number): Stream {
     let stream = this.#streams.get(streamId)
     if (stream === undefined) {
-      stream = { unconfirmed: [], confirmedThrough: null, cancelIdle: () => {} }
+      stream = { unconfirmed: [], confirmedThrough: null, rememberRecords: 0, cancelIdle: () => {} }
       this.#streams.set(streamId, stream)
     }
     return stream

@@ -22,8 +22,13 @@ export type ToReceiverThread =
       readonly error: ErrorData | null
       readonly memory: readonly SharedArrayBuffer[]
     }
-  /** The answer to `unconfirmed`. */
-  | { readonly type: 'unconfirmedBlocks'; readonly call: number; readonly blocks: readonly Uint8Array[] }
+  /** The answer to `unconfirmed` and `remembered`. */
+  | {
+      readonly type: 'earlierBlocks'
+      readonly call: number
+      readonly blocks: readonly Uint8Array[]
+      readonly error: ErrorData | null
+    }
 
 export type FromReceiverThread =
   | { readonly type: 'ready'; readonly shape: readonly string[] }
@@ -39,6 +44,7 @@ export type FromReceiverThread =
     }
   | { readonly type: 'confirmed'; readonly streamId: number; readonly tail: number }
   | { readonly type: 'unconfirmed'; readonly call: number; readonly streamId: number }
+  | { readonly type: 'remembered'; readonly call: number; readonly streamId: number; readonly records: number }
   | { readonly type: 'receiverStarted'; readonly streamId: number }
   | { readonly type: 'receiverError'; readonly streamId: number; readonly message: string; readonly error: ErrorData }
   | {

@@ -15,6 +15,7 @@ export interface RemoteStore {
   storeShared(block: { format: 'records' | 'bytes'; stored: StoredBytes; records: number }): Promise<void>
   confirmed(tail: number): void
   unconfirmed(): Promise<readonly Uint8Array[]>
+  remembered(records: number): Promise<readonly Uint8Array[]>
 }
 
 export interface ReceiverThreadsOptions {
@@ -148,6 +149,15 @@ export class ReceiverThreads {
     return host
   }
 
+  /** Sends a receiver the blocks it asked for. One that cannot be read is reported as what it is when a batch reads it. */
+  #answer(host: Host, call: number, asked: Promise<readonly Uint8Array[]>): void {
+    asked.then(
+      (blocks) => host.thread.post({ type: 'earlierBlocks', call, blocks, error: null }),
+      (error: unknown) =>
+        host.thread.post({ type: 'earlierBlocks', call, blocks: [], error: errorToData(toError(error)) }),
+    )
+  }
+
   #take(host: Host, message: Exclude<FromReceiverThread, { type: 'ready' | 'loadFailed' }>): void {
     const assigned = host.streams.get(message.streamId)
     if (assigned === undefined) return
@@ -160,9 +170,10 @@ export class ReceiverThreads {
         store.confirmed(message.tail)
         return
       case 'unconfirmed':
-        void store
-          .unconfirmed()
-          .then((blocks) => host.thread.post({ type: 'unconfirmedBlocks', call: message.call, blocks }))
+        this.#answer(host, message.call, store.unconfirmed())
+        return
+      case 'remembered':
+        this.#answer(host, message.call, store.remembered(message.records))
         return
       case 'receiverStarted':
         events.started()

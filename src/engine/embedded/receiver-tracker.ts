@@ -5,12 +5,12 @@ import { type BlockStore, type ReceiverEvents, ReceiverSupervisor } from '../../
 import type { BlockContent, BlockManager, KeptContent } from '../../storage/block-manager.js'
 import { estimateBytes } from '../../storage/input-memory.js'
 import type { Journal } from '../../storage/journal.js'
-import type { LoggedBlock } from '../../storage/journal-state.js'
+import type { LoggedBlock } from '../../storage/logged-block.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import type { SpillDirectory } from '../../storage/spill-directory.js'
 import { readStored } from '../../storage/stored-bytes.js'
 import type { Clock, Time } from '../../time.js'
-import type { BlockGroups, ReceiverHost, ReceiverListener } from '../engine.js'
+import type { BlockGroups, LoggedInput, ReceiverHost, ReceiverListener } from '../engine.js'
 import { InputRoom, type Room } from './input-room.js'
 import { ReceivedBlockTracker } from './received-block-tracker.js'
 import { ReceivedLog } from './received-log.js'
@@ -65,19 +65,24 @@ export class ReceiverTracker implements ReceiverHost {
 
   /** Takes up what the journal holds; from now on a block is stored when it is logged. */
   useJournal(journal: Journal): void {
-    const { state } = journal
-    const keep = (logged: LoggedBlock): void => {
-      const { block } = logged
-      this.#options.blocks.put(block.id, inLog(logged, journal.directory))
-      this.#tracker.apply({ type: 'blockAdded', block: { ...block, locations: [0] } })
-    }
-    for (const [time, batch] of state.batches) {
-      batch.blocks.forEach(keep)
-      this.#tracker.apply({ type: 'batchAllocated', time, blocks: batch.blocks.map(({ block }) => block) })
-    }
-    for (const block of state.waiting.values()) keep(block)
+    const { state, directory } = journal
+    this.takeUp({ directory, batches: state.batches, waiting: state.waiting.values() })
     this.#nextBlock = state.nextBlock
     this.#log = new ReceivedLog(journal, this.#options.clock)
+  }
+
+  /** Takes up what a log holds. */
+  takeUp({ directory, batches, waiting }: LoggedInput): void {
+    const keep = (logged: LoggedBlock): void => {
+      const { block } = logged
+      this.#options.blocks.put(block.id, inLog(logged, directory))
+      this.#tracker.apply({ type: 'blockAdded', block: { ...block, locations: [0] } })
+    }
+    for (const [time, { blocks }] of batches) {
+      blocks.forEach(keep)
+      this.#tracker.apply({ type: 'batchAllocated', time, blocks: blocks.map(({ block }) => block) })
+    }
+    for (const block of waiting) keep(block)
   }
 
   async start(receivers: ReadonlyMap<number, Receiver<unknown>>): Promise<void> {
@@ -147,6 +152,7 @@ export class ReceiverTracker implements ReceiverHost {
 
   async stop(): Promise<void> {
     this.#room.lift()
+    this.#log?.stopWaiting()
     await Promise.all([...this.#running.values()].map((receiver) => receiver.shutdown()))
     await this.#log?.stop()
   }
@@ -165,6 +171,7 @@ export class ReceiverTracker implements ReceiverHost {
         this.#add(streamId, { type: 'stored', format, stored }, records, stored.length, report),
       confirmed: (tail) => this.#log?.confirmed(streamId, tail),
       unconfirmed: async () => (await this.#log?.unconfirmed(streamId)) ?? [],
+      remembered: async (records) => (await this.#log?.remembered(streamId, records)) ?? [],
     }
   }
 

@@ -20,7 +20,7 @@ class ReceiverWorker {
   readonly #supervisors = new Map<number, ReceiverSupervisor>()
   readonly #pool = new SharedPool()
   readonly #storing = new Map<number, { resolve(): void; reject(error: Error): void }>()
-  readonly #asking = new Map<number, (blocks: readonly Uint8Array[]) => void>()
+  readonly #asking = new Map<number, { resolve(blocks: readonly Uint8Array[]): void; reject(error: Error): void }>()
   #nextCall = 0
 
   constructor(port: MessagePort, receivers: ReadonlyMap<number, Receiver<unknown>>) {
@@ -47,10 +47,13 @@ class ReceiverWorker {
         else storing?.reject(errorFromData(message.error))
         return
       }
-      case 'unconfirmedBlocks':
-        this.#asking.get(message.call)?.(message.blocks)
+      case 'earlierBlocks': {
+        const asking = this.#asking.get(message.call)
         this.#asking.delete(message.call)
+        if (message.error === null) asking?.resolve(message.blocks)
+        else asking?.reject(errorFromData(message.error))
         return
+      }
       default:
         assertNever(message)
     }
@@ -88,16 +91,18 @@ class ReceiverWorker {
         this.#storing.set(call, { resolve, reject })
         this.#post({ type: 'store', call, streamId, format, stored, records })
       })
+    const ask = (question: (call: number) => FromReceiverThread): Promise<readonly Uint8Array[]> =>
+      new Promise((resolve, reject) => {
+        const call = this.#nextCall++
+        this.#asking.set(call, { resolve, reject })
+        this.#post(question(call))
+      })
     return {
       storeRecords: async (records) => store('records', framesOf(records), records.length),
       storeBytes: ({ bytes, records }) => store('bytes', [bytes], records),
       confirmed: (tail) => this.#post({ type: 'confirmed', streamId, tail }),
-      unconfirmed: () =>
-        new Promise((resolve) => {
-          const call = this.#nextCall++
-          this.#asking.set(call, resolve)
-          this.#post({ type: 'unconfirmed', call, streamId })
-        }),
+      unconfirmed: () => ask((call) => ({ type: 'unconfirmed', call, streamId })),
+      remembered: (records) => ask((call) => ({ type: 'remembered', call, streamId, records })),
     }
   }
 

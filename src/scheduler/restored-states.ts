@@ -1,0 +1,69 @@
+/** Saved state, on its way back to the operators of a graph. */
+import { join } from 'node:path'
+import type { DStreamGraph } from '../dstream/dstream-graph.js'
+import { mergedLayers } from '../dstream/state-layers.js'
+import type { StreamNode } from '../dstream/stream-node.js'
+import { MillraceError } from '../errors.js'
+import { zipped } from '../rdd/combination.js'
+import { HashPartitioner } from '../rdd/partitioner.js'
+import type { JournalState } from '../storage/journal-state.js'
+import type { Time } from '../time.js'
+
+/** Where a layer of an operator's state lies, in the directory of all saved state. */
+export function layerDirectory(directory: string, operator: string, layer: string): string {
+  return join(directory, operatorDirectory(operator), layer)
+}
+
+/** A name of one's own for any operator id, whatever it is made of. */
+export function operatorDirectory(operator: string): string {
+  return encodeURIComponent(operator).replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length))
+}
+
+/** True for an operator whose state is saved. */
+export function hasState(node: StreamNode): boolean {
+  return node.mustCheckpoint
+}
+
+/**
+ * Gives every operator of the graph that has state what was saved of it last, up to `asOf`; returns of which time that is.
+ * Throws `CHECKPOINT_MISMATCH` when there is state of an operator that the graph no longer has.
+ */
+export function restoreStates(
+  graph: DStreamGraph,
+  state: JournalState,
+  directory: string,
+  asOf: Time = Number.POSITIVE_INFINITY,
+): Map<StreamNode, Time> {
+  const restored = new Map<StreamNode, Time>()
+  const nodes = new Map(graph.nodes.filter(hasState).map((node) => [node.id, node]))
+  for (const operator of new Set(state.savedStates.map((saved) => saved.operator))) {
+    const node = nodes.get(operator)
+    if (node === undefined) throw unknownOperator(operator, [...nodes.keys()])
+    const saved = state.savedState(operator, asOf)
+    if (saved === null) continue
+    const partitioner = saved.isHashed ? new HashPartitioner(saved.partitions) : null
+    const layers = saved.layers.map((layer) =>
+      graph.context.rdd<unknown>({
+        type: 'checkpointed',
+        id: graph.context.nextRddId(),
+        partitions: saved.partitions,
+        partitioner,
+        storageLevel: null,
+        directory: layerDirectory(directory, operator, layer),
+        rddId: 0,
+      }),
+    )
+    node.restore(saved.time, zipped(layers, mergedLayers(), partitioner))
+    restored.set(node, saved.time)
+  }
+  return restored
+}
+
+/** Saved state whose operator is not among those the job has. */
+export function unknownOperator(operator: string, known: readonly string[]): MillraceError {
+  return new MillraceError(
+    'CHECKPOINT_MISMATCH',
+    `The checkpoint holds state of the operator ${operator}, and this job has no such operator with state (it has: ${known.join(', ') || 'none'}). Give the operator its old name with .named(${JSON.stringify(operator)}), or, to give up its state, use an empty checkpoint directory.`,
+    { details: { operator, known } },
+  )
+}

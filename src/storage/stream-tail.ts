@@ -1,0 +1,54 @@
+/** The newest blocks of a stream: those its source may send again, and those its receiver wants to remember. */
+import { blockNumber, type LoggedBlock } from './logged-block.js'
+
+/** A source sends again what it has no acknowledgement for, and holds no more than this without; older blocks are not kept for comparison. */
+const MAX_UNCONFIRMED_RECORDS = 300_000
+
+export class StreamTail {
+  readonly #blocks: LoggedBlock[] = []
+  #records = 0
+  /** The source has its acknowledgements up to this block. */
+  #through = -1
+  /** The newest blocks with so many records stay, whatever is acknowledged. */
+  #rememberRecords = 0
+
+  add(logged: LoggedBlock, rememberRecords: number): void {
+    this.#blocks.push(logged)
+    this.#records += logged.block.records
+    this.#rememberRecords = rememberRecords
+    this.#trim()
+  }
+
+  acknowledge(through: number): void {
+    this.#through = Math.max(this.#through, through)
+    this.#trim()
+  }
+
+  get oldest(): LoggedBlock | undefined {
+    return this.#blocks[0]
+  }
+
+  /** The blocks whose acknowledgements are not known to have arrived, oldest first. */
+  get unconfirmed(): LoggedBlock[] {
+    const blocks = this.#blocks.filter(({ block }) => blockNumber(block) > this.#through)
+    let records = 0
+    let from = blocks.length
+    while (from > 0 && records < MAX_UNCONFIRMED_RECORDS) records += blocks[--from]!.block.records
+    return blocks.slice(from)
+  }
+
+  /** All blocks that are kept, oldest first. */
+  get all(): readonly LoggedBlock[] {
+    return this.#blocks
+  }
+
+  #trim(): void {
+    for (let first = this.#blocks[0]; first !== undefined; first = this.#blocks[0]) {
+      const others = this.#records - first.block.records
+      const isUnconfirmed = blockNumber(first.block) > this.#through && others <= MAX_UNCONFIRMED_RECORDS
+      if (isUnconfirmed || others < this.#rememberRecords) return
+      this.#blocks.shift()
+      this.#records = others
+    }
+  }
+}
