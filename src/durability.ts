@@ -69,6 +69,18 @@ export async function openCheckpoint(
   return checkpoint
 }
 
+/** What a crash of this process would cost, in words, for the log of a job that starts. */
+export function guarantee(conf: Conf, hasCheckpoint: boolean): string {
+  if (!hasCheckpoint)
+    return 'No checkpoint directory: if this process ends, what it received and has not processed is lost, and so is state'
+  const mode = syncMode(conf.get('millrace.log.sync'))
+  const safe =
+    'Received data is in the log before it is acknowledged: nothing acknowledged is lost if this process ends'
+  if (mode === 'always') return `${safe}, nor if the power fails`
+  if (mode === 'never') return `${safe}; if the power fails, what the system had not written is`
+  return `${safe}; if the power fails, at most the last ${mode.intervalMs} ms are`
+}
+
 /** What follows when a batch fails: `millrace.batch.failurePolicy`. */
 export function failurePolicy(conf: Conf): FailurePolicy {
   return { action: conf.get('millrace.batch.failurePolicy'), maxRetries: conf.get('millrace.batch.maxRetries') }

@@ -12,7 +12,7 @@ import {
   type StreamingContextState,
 } from './context-options.js'
 import { DStreamGraph } from './dstream/dstream-graph.js'
-import { backPressure, deadLetters, failurePolicy, gracefulStopMs, openCheckpoint } from './durability.js'
+import { backPressure, deadLetters, failurePolicy, gracefulStopMs, guarantee, openCheckpoint } from './durability.js'
 import type { Engine } from './engine/engine.js'
 import { graphShape, operatorPlaces } from './engine/graph-functions.js'
 import type { JobCheckpoint } from './engine/job-checkpoint.js'
@@ -286,6 +286,8 @@ export class StreamingContext extends ProcessContexts {
         batchMs: this.batchInterval,
         onError: (message, error) => this.#log.error(message, { error }),
       })
+      // Spark keeps received data by rules of its own.
+      if (this.#engine.useJournal !== undefined) this.#log.info(guarantee(this.conf, this.#checkpoint !== null))
       await this.#generator.start(this.#checkpoint, this.conf.get('millrace.recovery.downtime'))
       await this.#engine.receivers.start(this.#receivers)
       this.#bus.post('onStreamingStarted', { time: this.#engine.clock.now() })

@@ -1,9 +1,11 @@
 /** Every example runs, as a person would run it, against a real broker. */
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
+import openSqlite from 'sql.js/dist/sql-wasm-inline.js'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { files, printedBatches, startCli } from './cli/cli.js'
 import { Mosquitto } from './support/mosquitto.js'
@@ -28,6 +30,11 @@ async function printed(name: string, until: RegExp, env: Record<string, string> 
   return printedBatches(stdout).filter((batch) => batch.length > 0)
 }
 
+/** Resolves when the client is subscribed. */
+async function subscribed(clientId: string): Promise<void> {
+  while (!broker.log.includes(`Sending SUBACK to ${clientId}`)) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
 const tested: Readonly<Record<string, () => Promise<void>>> = {
   async 'word-count'() {
     await retain('rupesh/gpiotopic', 'the mill the race\nthe end')
@@ -47,6 +54,47 @@ const tested: Readonly<Record<string, () => Promise<void>>> = {
     await retain('plant/1/reading', '{"id":"s1","value":7}')
     await retain('plant/2/reading', '{"id":"s9","value":8}')
     expect(await printed('known-sensors', /boiler\)\n\n/, { SENSORS: sensors })).toEqual([['(7,boiler)']])
+  },
+
+  async 'counts-into-sql'() {
+    const cwd = files({})
+    const env = { MQTT_URL: broker.url, DATABASE: join(cwd, 'counts.sqlite') }
+    const { Database } = await openSqlite()
+    const counts = (): unknown => {
+      if (!existsSync(env.DATABASE)) return null
+      const database = new Database(readFileSync(env.DATABASE))
+      const [table] = database.exec('SELECT * FROM counts ORDER BY word')
+      database.close()
+      return table?.values ?? null
+    }
+    const until = async (expected: unknown): Promise<void> => {
+      while (!isDeepStrictEqual(counts(), expected)) await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    const args = ['run', join(root, 'examples/counts-into-sql.ts'), '--checkpoint', join(cwd, 'checkpoint')]
+    const first = startCli(args, { cwd: root, env })
+    await until(null)
+    await subscribed('counts-into-sql')
+    await broker.publish('words', 'the mill')
+    await until([
+      ['mill', 1],
+      ['the', 1],
+    ])
+    first.signal('SIGKILL')
+    await first.ended
+    // The batch runs again, with its input: the transaction that was made leaves nothing to add.
+    const replay = ['replay', '--checkpoint', join(cwd, 'checkpoint')]
+    const list = await startCli(replay, { cwd: root, env }).ended
+    const [time] = /^ *(\d+).* 1 records/m.exec(list.stdout)!.slice(1)
+    expect((await startCli([...replay, '--batch', time!], { cwd: root, env }).ended).status).toBe(0)
+    const second = startCli(args, { cwd: root, env })
+    await broker.publish('words', 'the race')
+    await until([
+      ['mill', 1],
+      ['race', 1],
+      ['the', 2],
+    ])
+    second.signal('SIGTERM')
+    expect((await second.ended).status).toBe(0)
   },
 
   async 'gpio-lines'() {

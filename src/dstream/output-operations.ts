@@ -3,6 +3,7 @@ import { assertFunction, kindOf } from '../arguments.js'
 import { MillraceError } from '../errors.js'
 import type { RDD } from '../rdd/rdd.js'
 import type { SaveOptions } from '../rdd/saving-operations.js'
+import { type LibraryFunction, libraryFunction, type TaskFunction, userFunction } from '../rdd/task-function.js'
 import { toText } from '../rdd/text.js'
 import type { Time } from '../time.js'
 import type { DStream } from './dstream.js'
@@ -17,17 +18,17 @@ export abstract class OutputOperations {
     this.node.graph.addOutput({ node: this.node, name: 'foreachRDD', run: (rdd, time) => f(rdd as RDD<T>, time) })
   }
 
-  /** Calls `f` once for every partition of every batch, beside the data; `f` may be async. For writing to other systems. */
+  /**
+   * Calls `f` once for every partition of every batch, beside the data; `f` may be async. For writing to other systems: the
+   * number of the partition and the time of the batch are the same when a task, or a batch, runs again.
+   */
   foreachPartition<T>(
     this: DStream<T>,
-    f: (records: IterableIterator<T>, partition: number) => void | Promise<void>,
+    f: (records: IterableIterator<T>, partition: number, time: Time) => void | Promise<void>,
   ): void {
     assertFunction(f, 'foreachPartition')
-    const effects = this.derive('foreachPartition', (rdd) =>
-      rdd.mapPartitionsWithIndex(async (partition, records) => {
-        await f(records, partition)
-        return []
-      }),
+    const effects = this.derive('foreachPartition', (rdd, time) =>
+      rdd.mapped<never>({ type: 'iterate', f: effectAt(userFunction(f), time) }),
     )
     effects.node.graph.addOutput({
       node: effects.node,
@@ -96,6 +97,15 @@ export abstract class OutputOperations {
     )
   }
 }
+
+const effectAt: (f: TaskFunction, time: Time) => LibraryFunction = libraryFunction(
+  'effectAt',
+  (f: (records: unknown, partition: number, time: Time) => unknown, time: Time) =>
+    async (records: unknown, partition: number) => {
+      await f(records, partition, time)
+      return []
+    },
+)
 
 function addOutput<T>(stream: DStream<T>, name: string, run: (rdd: RDD<T>, time: Time) => void | Promise<void>): void {
   stream.node.graph.addOutput({ node: stream.node, name, run: (rdd, time) => run(rdd as RDD<T>, time) })

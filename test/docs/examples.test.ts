@@ -3,7 +3,16 @@
  * `a.b // 3` or `const x = f() // [1, 2]` promises a value, and is held to it.
  */
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -49,6 +58,7 @@ beforeAll(() => {
   writeFileSync(join(workshop, 'package.json'), '{"type":"module"}')
   symlinkSync(root, join(workshop, 'node_modules', 'millrace'))
   symlinkSync(join(root, 'node_modules', '@types'), join(workshop, 'node_modules', '@types'))
+  copyFileSync(join(root, 'test/types/sql-wasm.d.ts'), join(workshop, 'sql-wasm.d.ts'))
   for (const { name, code } of examples) writeFileSync(join(workshop, `${name}.ts`), `${code}\nexport {}\n`)
   const { compilerOptions } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8')) as {
     compilerOptions: object

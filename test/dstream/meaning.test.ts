@@ -350,3 +350,21 @@ describe('a queue', () => {
     await expect(start()).rejects.toSatisfy(millraceError('UNSUPPORTED', /queueStream cannot go on from a checkpoint/))
   })
 })
+
+describe('foreachPartition', () => {
+  test('is told the partition and the batch time, for naming what it writes', async () => {
+    const calls: unknown[] = []
+    await batches([[1, 2, 3, 4], [5]], (s) => {
+      s.foreachPartition((records, partition, time) => {
+        calls.push([time, partition, ...records])
+      })
+      return s
+    })
+    expect(calls).toEqual([
+      [1000, 0, 1, 2],
+      [1000, 1, 3, 4],
+      [2000, 0],
+      [2000, 1, 5],
+    ])
+  })
+})

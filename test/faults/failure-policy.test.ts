@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { StreamingContext } from 'millrace'
+import { type MillraceError, StreamingContext } from 'millrace'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { settle } from '../support/contexts.js'
 import { type Describe, type StartOptions, startOn } from '../support/durable-job.js'
@@ -101,6 +101,70 @@ describe('after a failed batch', () => {
     await run.ssc.batchesFinished()
     expect(run.batches).toEqual([[2000, ['a,1']]])
   })
+})
+
+describe('the error of a poisoned record', () => {
+  const failOn = async (records: string[]): Promise<MillraceError> => {
+    const run = await start({
+      describe: ({ ssc, hand }) => {
+        const parsed = ssc.receiverStream(hand).map((text) => JSON.parse(text) as { bad?: boolean })
+        const checked = parsed.map((record) => {
+          if (record.bad === true) throw new Error('this one is bad')
+          return record
+        })
+        checked.named('checked').foreachRDD(async (rdd) => void (await rdd.collect()))
+      },
+    })
+    await run.hand.give('{}')
+    for (const record of records) await run.hand.give(record)
+    await run.nextBatch()
+    return (await run.ssc.awaitTermination().catch((error: unknown) => error)) as MillraceError
+  }
+
+  it('names batch, output, partition, operator and record', async () => {
+    // The record as it came into the partition's operations: a line.
+    const bad = '{"n":2,"bad":true}'
+    const error = await failOn(['{"n":1}', bad])
+    expect(error).toMatchObject({
+      code: 'BATCH_FAILED',
+      details: { batchTime: 1000, outputId: 0, partition: 0, operator: 'checked', record: JSON.stringify(bad) },
+    })
+    expect(error.message).toContain('Batch 1000 failed in output 0 (foreachRDD)')
+    expect(error.message).toContain('partition 0')
+    expect(error.message).toContain(`Operator checked failed on record ${JSON.stringify(bad)}: this one is bad`)
+  })
+
+  it('shows at most 200 characters of the record, and no secrets', async () => {
+    const record = {
+      bad: true,
+      apiToken: 'XYZZY-1',
+      user: { password: 'XYZZY-2', name: 'ann' },
+      text: 'x'.repeat(1000),
+    }
+    const error = await failOn([JSON.stringify(record)])
+    const shown = JSON.stringify('"apiToken":"(hidden)","user":{"password":"(hidden)","name":"ann"}').slice(1, -1)
+    expect(error.message).toContain(shown)
+    expect(error.message).not.toContain('XYZZY')
+    expect(error.message.length).toBeLessThan(500)
+    const text = await failOnText('{"password": "XYZZY-3", broken')
+    expect(text.message).not.toContain('XYZZY')
+  })
+
+  /** A function that is given lines fails on one. */
+  async function failOnText(line: string): Promise<MillraceError> {
+    await rm(directory, { recursive: true })
+    const run = await start({
+      describe: ({ ssc, hand }) => {
+        const failing = ssc.receiverStream(hand).map((): string => {
+          throw new Error('no')
+        })
+        failing.foreachRDD(async (rdd) => void (await rdd.collect()))
+      },
+    })
+    await run.hand.give(line)
+    await run.nextBatch()
+    return (await run.ssc.awaitTermination().catch((error: unknown) => error)) as MillraceError
+  }
 })
 
 describe('a graceful stop', () => {
