@@ -9,31 +9,11 @@ import { fileURLToPath } from 'node:url'
 const self = fileURLToPath(import.meta.url)
 const subscribers = {
   async millrace(url, seconds) {
-    const { MqttJsonReceiver, StreamingContext } = await import('millrace')
+    const { StreamingContext } = await import('../dist/index.js')
+    const { sensorMeans } = await import('./support/sensor-means.mjs')
     const ssc = new StreamingContext({ appName: 'json-mean', batchInterval: '1s' })
     const batches = []
-    ssc
-      .receiverStream(new MqttJsonReceiver(url, 'plant/#'))
-      .map((reading) => [reading.id, reading.v])
-      .transform((rdd) =>
-        rdd.combineByKey(
-          (value) => ({ sum: value, count: 1 }),
-          (mean, value) => {
-            mean.sum += value
-            mean.count++
-            return mean
-          },
-          (a, b) => ({ sum: a.sum + b.sum, count: a.count + b.count }),
-        ),
-      )
-      .foreachRDD(async (rdd) => {
-        const means = await rdd.collect()
-        batches.push({
-          at: performance.now(),
-          cpu: process.cpuUsage(),
-          messages: means.reduce((n, [, { count }]) => n + count, 0),
-        })
-      })
+    sensorMeans(ssc, url, (batch) => batches.push(batch))
     await ssc.start()
     // The first two batches warm the code up.
     while (batches.length < seconds + 2) await new Promise((resolve) => setTimeout(resolve, 50))

@@ -6,7 +6,7 @@ import { type ConfKey, confKeys } from './conf-keys.js'
 import { MillraceError } from './errors.js'
 
 /** The file read when none is named, in the working directory. */
-export const defaultConfFile = 'millrace.conf'
+const defaultConfFile = 'millrace.conf'
 
 const environmentPrefix = 'MILLRACE_CONF_'
 

@@ -152,7 +152,7 @@ const sparkOnlyFamilies: readonly string[] = [
 ]
 
 /** The key of the table nearest to a misspelt name, or null when none is near. */
-export function nearestKey(name: string): ConfKey | null {
+function nearestKey(name: string): ConfKey | null {
   let nearest: ConfKey | null = null
   let least = Math.ceil(name.length / 3)
   for (const key of Object.keys(confKeys) as ConfKey[]) {

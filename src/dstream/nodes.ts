@@ -167,6 +167,6 @@ export function rddsBetween(node: StreamNode, from: Time, to: Time): RDD<unknown
   return rdds
 }
 
-export function uniteOrEmpty(graph: DStreamGraph, rdds: readonly RDD<unknown>[]): RDD<unknown> {
+function uniteOrEmpty(graph: DStreamGraph, rdds: readonly RDD<unknown>[]): RDD<unknown> {
   return rdds.length === 0 ? graph.context.emptyRDD() : unite(rdds)
 }

@@ -113,7 +113,7 @@ function operatorOf(f: TaskFunction): string | null {
 const previewCharacters = 200
 
 /** A record as text for an error message, at most 200 characters; what may be a secret by its name is hidden. */
-export function preview(record: unknown): string {
+function preview(record: unknown): string {
   let text: string
   try {
     text =

@@ -288,7 +288,7 @@ export function resolveConnection(
 }
 
 /** Throws `MQTT_INVALID_OPTION` when what should be options is no object. */
-export function assertMqttOptions(options: unknown): void {
+function assertMqttOptions(options: unknown): void {
   if (typeof options === 'object' && options !== null && !Array.isArray(options)) return
   throw new MillraceError('MQTT_INVALID_OPTION', `MQTT options are an object, not ${kindOf(options)}.`)
 }

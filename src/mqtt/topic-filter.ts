@@ -49,18 +49,6 @@ export function checkTopicName(topic: unknown): string {
   return topic
 }
 
-/** True when `topic` matches `filter` (without its `$share/group/`). A filter that begins with a wildcard does not match `$…` topics. */
-export function topicMatches(filter: string, topic: string): boolean {
-  const wanted = filter.split('/')
-  const levels = topic.split('/')
-  if (topic.startsWith('$') && (wanted[0] === '+' || wanted[0] === '#')) return false
-  for (const [index, level] of wanted.entries()) {
-    if (level === '#') return true
-    if (index >= levels.length || (level !== '+' && level !== levels[index])) return false
-  }
-  return wanted.length === levels.length
-}
-
 function checkText(text: string, code: 'MQTT_INVALID_TOPIC_FILTER' | 'ILLEGAL_ARGUMENT'): void {
   const problem = text.includes('\u0000')
     ? 'holds the character U+0000'

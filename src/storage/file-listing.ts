@@ -33,7 +33,7 @@ export function filesInDirectories(pattern: string): FileInfo[] {
 }
 
 /** Hadoop's rule: what begins with a dot or an underscore is not data. */
-export function isVisible(name: string): boolean {
+function isVisible(name: string): boolean {
   return !name.startsWith('.') && !name.startsWith('_')
 }
 

@@ -1,22 +1,9 @@
 /** `millrace demo`, the main job: on a broker of its own and on a given one. */
 import { chmodSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Mosquitto } from '../support/mosquitto.js'
+import { accepts, Mosquitto } from '../support/mosquitto.js'
 import { cli, cliInto, files, printedBatches, startCli } from './cli.js'
-
-/** True while something accepts connections on that port of loopback. */
-function listens(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1' })
-    socket.on('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.on('error', () => resolve(false))
-  })
-}
 
 function brokerPort(stderr: string): number {
   return Number(/127\.0\.0\.1:(\d+)/.exec(stderr)![1])
@@ -61,12 +48,12 @@ describe('millrace demo', () => {
     const running = startCli(['demo', '--interval', '200ms'])
     await running.says(/\.\.\.\n/)
     const port = brokerPort(running.stderr)
-    expect(await listens(port)).toBe(true)
+    expect(await accepts(port)).toBe(true)
     running.signal('SIGINT')
     const { status, stdout } = await running.ended
     expect(status).toBe(0)
     expect(stdout.endsWith('\n\n')).toBe(true)
-    expect(await listens(port)).toBe(false)
+    expect(await accepts(port)).toBe(false)
   })
 
   it('says how many messages and records there were, each second and in all', async () => {
@@ -93,7 +80,7 @@ describe('millrace demo', () => {
     expect(stderr.replaceAll(/^(Mosquitto at .*|\d+ batch.*)\n/gm, '')).toBe('')
     expect(status).toBe(0)
     const port = brokerPort(stderr)
-    while (await listens(port)) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (await accepts(port)) await new Promise((resolve) => setTimeout(resolve, 20))
   })
 
   it('leaves no broker behind when it is killed', async () => {
@@ -102,7 +89,7 @@ describe('millrace demo', () => {
     const port = brokerPort(running.stderr)
     running.signal('SIGKILL')
     await running.ended
-    while (await listens(port)) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (await accepts(port)) await new Promise((resolve) => setTimeout(resolve, 20))
   })
 
   it('reads from a broker that is given, and publishes nothing there', async () => {

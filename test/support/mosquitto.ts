@@ -133,7 +133,8 @@ export class Mosquitto {
   }
 }
 
-function accepts(port: number): Promise<boolean> {
+/** True while something accepts connections on that port of loopback. */
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' })
     socket.on('connect', () => {
