@@ -15,6 +15,7 @@ export type { InitialState, MapWithStateDStream } from './dstream/state-operatio
 export { StateSpec } from './dstream/state-spec.js'
 export { type ErrorCode, MillraceError } from './errors.js'
 export { type BuildJob, defineJob, type Job, type JobOptions } from './job.js'
+export { type DeadLetterTopicOptions, deadLetterTopic } from './mqtt/dead-letter-topic.js'
 export type { MqttMessage } from './mqtt/message-block.js'
 export type { MessageId } from './mqtt/message-ids.js'
 export { MqttCborReceiver } from './mqtt/mqtt-cbor-receiver.js'

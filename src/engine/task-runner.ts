@@ -6,6 +6,7 @@
 import { assertNever, MillraceError } from '../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, NarrowOperation, PartitionedLineage } from '../rdd/lineage.js'
 import { Pacer } from '../rdd/pacer.js'
+import { workOfTasks } from '../receiver/work-of-tasks.js'
 import { type FoldState, type FusedLoop, type FusedOperation, fusedLoop, type Terminal } from './fused-loop.js'
 import { InputCount } from './input-count.js'
 
@@ -73,6 +74,8 @@ class TaskRunner {
     for (const { open, operations } of this.#branches(lineage, partition)) {
       await this.#runSlices(await open(), fusedLoop(operations, terminal), out)
     }
+    const work = workOfTasks()
+    if (work !== null) await work
   }
 
   async #runSlices(chunks: Chunks, loop: FusedLoop, out: unknown): Promise<void> {

@@ -1,5 +1,6 @@
 /** What receivers of one format have in common: a message that cannot be decoded goes to a dead-letter handler, and the stream goes on. */
 import { toError } from '../errors.js'
+import { Log } from '../log.js'
 import type { BlockReader, MqttMessage } from './message-block.js'
 import type { MqttReceiverOptions } from './mqtt-options.js'
 import { MqttReceiver } from './mqtt-receiver.js'
@@ -13,7 +14,8 @@ export interface DeadLetter extends MqttMessage {
 export interface DecodingOptions extends MqttReceiverOptions {
   /**
    * 'log': leave it out, count it, and write its topic to the log, at most once a second. 'fail': fail the task with `MQTT_DECODE_FAILED`. A function:
-   * leave it out, count it, and call this with it, in the task; its throw fails the task. A task that runs again meets the message again.
+   * as 'log', and call this with it, in the task; its throw fails the task. `deadLetterTopic` makes one that publishes. A task that runs again meets
+   * the message again.
    * @default 'log'
    */
   readonly onMalformed?: 'log' | 'fail' | ((letter: DeadLetter) => void)
@@ -59,17 +61,23 @@ export abstract class MqttDecodingReceiver<T> extends MqttReceiver<T> {
     if (this.#onMalformed === 'fail') throw thrown
     this.#malformed += 1
     const error = toError(thrown)
-    if (this.#onMalformed !== 'log') {
-      const { topic, qos, retain, dup, properties } = message
-      this.#onMalformed({ topic, payload: new Uint8Array(message.payload), qos, retain, dup, properties, error })
-      return
-    }
+    this.#log(message, error)
+    if (this.#onMalformed === 'log') return
+    const { topic, qos, retain, dup, properties } = message
+    this.#onMalformed({ topic, payload: new Uint8Array(message.payload), qos, retain, dup, properties, error })
+  }
+
+  #log({ topic, payload }: MqttMessage, error: Error): void {
     const now = performance.now()
     if (now - this.#loggedAt < LOG_EVERY_MS) return
     this.#loggedAt = now
-    console.warn(
-      `${this.constructor.name}: a message of topic ${JSON.stringify(message.topic)} (${message.payload.length} bytes) cannot be decoded and is left out: ${error.message}. ${this.#malformed} so far.`,
-    )
+    Log.fromEnvironment().warn('A message cannot be decoded and is left out', {
+      receiver: this.constructor.name,
+      topic,
+      bytes: payload.length,
+      malformed: this.#malformed,
+      error,
+    })
   }
 }
 
