@@ -50,7 +50,7 @@ export async function superviseJob(
   start: () => Promise<StreamingContext>,
   options: SuperviseOptions = {},
 ): Promise<void> {
-  const isAsked = given.flag('status') || (options.alwaysStatus === true && process.stderr.isTTY !== true)
+  const isAsked = given.flag('status') || options.alwaysStatus === true
   const status = isAsked || StatusLine.isWanted ? new StatusLine(options) : null
   const hook = new ShutdownHook({
     stop: () => {

@@ -31,7 +31,8 @@ export class StatusLine implements StreamingListener {
   /** `decoded` counts the records read out of messages so far, where that is known. */
   constructor(options: { readonly decoded?: () => number } = {}) {
     this.#decoded = options.decoded ?? null
-    this.#isTerminal = process.stderr.isTTY === true
+    // Where standard output goes elsewhere, what reads it may write to the same screen, and no line stays at its foot.
+    this.#isTerminal = StatusLine.isWanted
   }
 
   /** True where a status line is of use unasked: a person looks at standard output and standard error. */

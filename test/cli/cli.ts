@@ -14,6 +14,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Of the terminal. @default 100 */
   readonly columns?: number
+  /** What standard output is piped into, in the terminal. */
+  readonly into?: string
 }
 
 export interface CliResult {
@@ -57,7 +59,11 @@ export function startCliInTerminal(args: readonly string[], options: CliOptions 
   const command = [process.execPath, main, ...args].map((part) => `'${part}'`).join(' ')
   return new RunningCli(
     'script',
-    ['-qefc', `stty cols ${options.columns ?? 100}; exec ${command}`, '/dev/null'],
+    [
+      '-qefc',
+      `stty cols ${options.columns ?? 100}; ${options.into === undefined ? `exec ${command}` : `${command} | ${options.into}`}`,
+      '/dev/null',
+    ],
     options,
   )
 }

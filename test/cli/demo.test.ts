@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { accepts, Mosquitto } from '../support/mosquitto.js'
-import { cli, cliInto, files, printedBatches, startCli } from './cli.js'
+import { cli, cliInto, files, printedBatches, startCli, startCliInTerminal } from './cli.js'
 
 function brokerPort(stderr: string): number {
   return Number(/127\.0\.0\.1:(\d+)/.exec(stderr)![1])
@@ -60,6 +60,14 @@ describe('millrace demo', () => {
     const { stderr } = await cli(['demo', '--batches', '8', '--interval', '200ms'])
     expect(stderr).toMatch(/^\d+ batch(es)? {2}[\d,]+ messages\/s {2}[\d,]+ records\/s {2}processing \d+ ms/m)
     expect(stderr).toMatch(/^Ended after 8 batches, [\d,]+ messages, [\d,]+ records\.\n$/m)
+  })
+
+  it('writes the status line by line in a terminal where its output goes elsewhere', async () => {
+    const running = startCliInTerminal(['demo', '--interval', '100ms', '--batches', '15'], { into: 'cat' })
+    const { stdout } = await running.ended
+    expect(stdout).toMatch(/^\d+ batch(es)? {2}[\d,]+ messages\/s .* ms\r\n/m)
+    expect(stdout).toMatch(/^Ended after 15 batches, /m)
+    expect(stdout).not.toContain('\x1b')
   })
 
   it('does with a broker of its own when Mosquitto does not start', async () => {
