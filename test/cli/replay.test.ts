@@ -111,6 +111,26 @@ describe('millrace replay', () => {
     expect(new Set(lines).size).toBe(1)
   })
 
+  it('knows the batches of earlier runs, from before a stop, a kill, and the time nobody was there', {
+    timeout: 60_000,
+  }, async () => {
+    const cwd = files({ 'job.ts': job })
+    const args = ['run', 'job.ts', '--checkpoint', 'state']
+    const first = await cli([...args, '--batches', '8'], { cwd })
+    const killed = startCli(args, { cwd })
+    await killed.says(/(?:Time: [\s\S]*){20}/)
+    killed.signal('SIGKILL')
+    const second = await killed.ended
+    const third = await cli([...args, '--batches', '5'], { cwd })
+    for (const { stdout } of [first, second, third]) {
+      const batches = [...printed(stdout)].slice(1, -1)
+      for (const [time, text] of [batches[0]!, batches.at(-1)!]) {
+        const again = await cli(['replay', '--checkpoint', 'state', '--batch', String(time), '--print-only'], { cwd })
+        expect([again.stderr, printed(again.stdout)]).toEqual(['', new Map([[time, text]])])
+      }
+    }
+  })
+
   it('replays a batch of a script that Node ran by itself', { timeout: 60_000 }, async () => {
     const script = `import { Receiver, StateSpec, StorageLevel, StreamingContext } from 'millrace'
 ${receiver}
