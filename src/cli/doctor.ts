@@ -5,6 +5,7 @@ import { ambientLayers } from '../conf-sources.js'
 import { findSparkHome, sparkCache, sparkVersion } from '../engine/spark/spark-home.js'
 import { installSpark, SPARK_VERSION_DEFAULT, testedSparkVersions } from '../engine/spark/spark-install.js'
 import type { MillraceError } from '../errors.js'
+import { type BrokerAddress, parseBrokerUrl } from '../mqtt/broker-url.js'
 import { type Command, type Given, UsageError } from './command.js'
 import { findMosquitto } from './demo-broker.js'
 
@@ -115,12 +116,17 @@ function spark(): Finding {
 
 async function brokerAnswers(url: string): Promise<Finding> {
   const what = 'broker'
+  let address: BrokerAddress
   try {
-    const { protocol, host } = new URL(url)
+    address = parseBrokerUrl(url).address
+  } catch (error) {
+    return { what, state: 'broken', text: (error as MillraceError).message }
+  }
+  try {
     const { connectAsync } = await import('mqtt')
     const client = await connectAsync(url, { reconnectPeriod: 0, connectTimeout: 5000 })
     await client.endAsync()
-    return { what, state: 'ok', text: `${protocol}//${host} accepts connections` }
+    return { what, state: 'ok', text: `${address.text} accepts connections` }
   } catch (error) {
     // The address may hold a password; the error's text comes from the system or the broker and does not.
     return {

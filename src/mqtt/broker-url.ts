@@ -1,4 +1,5 @@
 /** Broker URLs: which schemes there are, and how an address is taken apart without ever printing a password. */
+import { kindOf } from '../arguments.js'
 import { MillraceError } from '../errors.js'
 
 /** A broker address taken apart. `text` is the URL without user and password, safe to print. */
@@ -35,10 +36,10 @@ export interface BrokerUrl {
  */
 export function parseBrokerUrl(text: unknown): BrokerUrl {
   const refuse = (why: string): never => {
-    const shown = typeof text === 'string' ? withoutSecrets(text) : String(text)
+    const shown = typeof text === 'string' ? JSON.stringify(withoutSecrets(text)) : kindOf(text)
     throw new MillraceError(
       'MQTT_INVALID_URL',
-      `${JSON.stringify(shown)} is not a broker URL: ${why}. Expected something like mqtt://host:1883, mqtts://host:8883, ws://host:80/path or wss://host/path.`,
+      `${shown} is not a broker URL: ${why}. Expected something like mqtt://host:1883, mqtts://host:8883, ws://host:80/path or wss://host/path.`,
     )
   }
   if (typeof text !== 'string') return refuse('it is not a text')

@@ -61,6 +61,16 @@ describe('millrace doctor', () => {
     expect(stdout + stderr).not.toContain('hunter2')
   })
 
+  it.each([
+    ['me:hunter2@127.0.0.1', 'it has no scheme'],
+    ['mqtt://me:hunter2@127.0.0.1/topic', 'it has a path'],
+  ])('says that %s is not a broker URL, and never its password', async (url, why) => {
+    const { status, stdout, stderr } = await cli(['doctor', '--broker', url])
+    expect(status).toBe(1)
+    expect(stdout).toMatch(new RegExp(`^BROKEN +broker +"\\S*127.*" is not a broker URL: ${why}`, 'm'))
+    expect(stdout + stderr).not.toContain('hunter2')
+  })
+
   it('shows a configuration that cannot be read', async () => {
     const env = { MILLRACE_CONF_SPARK_STREAMING_BLOCK_INTERVAL: 'soon' }
     const { status, stdout } = await cli(['doctor'], { env })

@@ -41,6 +41,10 @@ describe('a broker URL', () => {
     expect(make(url)).toThrow(code('MQTT_INVALID_URL'))
   })
 
+  test('that is missing, as from an environment variable that is not set, is called so', () => {
+    expect(make(undefined)).toThrow(/^undefined is not a broker URL: it is not a text/)
+  })
+
   test.each([
     ['http://joe:hunter2@broker'],
     ['mqtt://joe:hunter2@broker:99999'],
