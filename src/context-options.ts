@@ -10,7 +10,7 @@ import type { OutsideAccess } from './rdd/outside-access.js'
 import type { Clock, Duration } from './time.js'
 
 export interface StreamingContextOptions {
-  /** The name of the job, in logs and on the page. */
+  /** The name of the job, in logs and on Spark's page. */
   readonly appName: string
   /** How long one batch is: milliseconds, or text such as `'1s'`. */
   readonly batchInterval: Duration

@@ -5,7 +5,7 @@ import type { StreamingContext } from './streaming-context.js'
 import { type Duration, toMilliseconds } from './time.js'
 
 export interface JobOptions {
-  /** The name of the job, in logs, on the page, and in the ids of its MQTT clients. */
+  /** The name of the job, in logs, on Spark's page, and in the ids of its MQTT clients. */
   readonly name: string
   /** How long one batch is: milliseconds, or text such as `'1s'`. A job without streams has no use for it. @default '1s' */
   readonly batchInterval?: Duration

@@ -2,6 +2,6 @@
 import { defineJob } from '../../dist/index.js'
 import { sensorMeans } from './sensor-means.mjs'
 
-export default defineJob({ name: 'mean', batchInterval: '1s', conf: { 'spark.ui.enabled': false } }, (ssc) => {
+export default defineJob({ name: 'mean', batchInterval: '1s' }, (ssc) => {
   sensorMeans(ssc, process.env.BENCHMARK_BROKER, (batch) => globalThis.millraceBatches.push(batch))
 })

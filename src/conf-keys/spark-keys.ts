@@ -1,7 +1,7 @@
 /** The keys of Spark beneath Spark Streaming that mean something here: scheduling, storage, and where the job runs. */
 
 export const sparkKeys = {
-  'spark.app.name': { kind: 'text', default: null, on: 'both', doc: 'the name of the job in logs and on the page' },
+  'spark.app.name': { kind: 'text', default: null, on: 'both', doc: "the name of the job in logs and on Spark's page" },
   'spark.master': { kind: 'text', default: 'local', on: 'both', doc: 'where the job runs' },
   'spark.default.parallelism': {
     kind: 'count',
@@ -83,8 +83,8 @@ export const sparkKeys = {
   'spark.broadcast.compress': { kind: 'boolean', default: true, on: 'spark', doc: 'see Spark' },
   'spark.io.compression.codec': { kind: 'text', default: 'lz4', on: 'spark', doc: 'see Spark' },
   'spark.serializer': { kind: 'text', default: null, on: 'spark', doc: 'see Spark' },
-  'spark.ui.enabled': { kind: 'boolean', default: true, on: 'both', doc: 'serve the status page' },
-  'spark.ui.port': { kind: 'count', default: 4040, on: 'both', doc: 'the port of the status page, on loopback' },
+  'spark.ui.enabled': { kind: 'boolean', default: true, on: 'spark', doc: "serve Spark's page of the application" },
+  'spark.ui.port': { kind: 'count', default: 4040, on: 'spark', doc: 'the port of that page' },
   'spark.ui.retainedJobs': { kind: 'count', default: 1000, on: 'spark', doc: 'jobs the page remembers' },
   'spark.ui.retainedStages': { kind: 'count', default: 1000, on: 'spark', doc: 'stages the page remembers' },
   'spark.rdd.limit.scaleUpFactor': {

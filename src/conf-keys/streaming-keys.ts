@@ -153,8 +153,8 @@ export const streamingKeys = {
   'spark.streaming.ui.retainedBatches': {
     kind: 'count',
     default: 1000,
-    on: 'both',
-    doc: 'batches the status page remembers',
+    on: 'spark',
+    doc: 'batches the page remembers',
   },
   'spark.streaming.sessionByKey.deltaChainThreshold': {
     kind: 'count',

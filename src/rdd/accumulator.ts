@@ -41,7 +41,7 @@ export abstract class Accumulator<In, Out> {
   /** Back to the value before anything was added. */
   abstract reset(): void
 
-  /** The name, as shown on the page, or null. */
+  /** The name, as given, or null. */
   get name(): string | null {
     return this.#name
   }

@@ -61,7 +61,7 @@ export abstract class JobControl {
     return this.jobs.properties.get(key) ?? null
   }
 
-  /** Says in words what the jobs started from here on are for: their name in logs, errors and on the page. Null takes it back. */
+  /** Says in words what the jobs started from here on are for: their name in logs, errors and on Spark's page. Null takes it back. */
   setJobDescription(text: string | null): void {
     this.setLocalProperty(jobDescriptionProperty, text)
   }

@@ -3,7 +3,7 @@ import type { Time } from '../time.js'
 import type { CallSite } from './call-site.js'
 import type { Lineage } from './lineage.js'
 
-/** What a job is for, as listeners, errors and the page name it. */
+/** What a job is for, as listeners, errors and Spark's page name it. */
 export interface JobDescription {
   readonly batchTime: Time | null
   readonly outputId: number | null
