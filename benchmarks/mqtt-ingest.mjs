@@ -1,11 +1,12 @@
 /**
  * How fast an MqttReceiver takes messages from a socket into stored blocks and acknowledges them, with no broker in between, against MQTT.js
- * counting the same messages. Throughput, and this process's CPU (user and system) per message.
+ * counting the same messages. With "log" a block is stored when it is in the write ahead log and on disk (fdatasync). Throughput, and this
+ * process's CPU (user and system) per message.
  *
  *   npm run build && node benchmarks/mqtt-ingest.mjs [millions of messages] [rounds]
  */
 import { execFileSync, fork } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -46,6 +47,7 @@ async function main() {
   )
   const cases = [
     { name: '64 B, QoS 1', payloadBytes: 64, qos: 1 },
+    { name: '64 B, QoS 1, log', payloadBytes: 64, qos: 1, isLogged: true },
     { name: '64 B, QoS 0', payloadBytes: 64, qos: 0 },
     { name: '1 KiB, QoS 0', payloadBytes: 1024, qos: 0 },
     { name: '1 KiB, QoS 1', payloadBytes: 1024, qos: 1 },
@@ -68,6 +70,7 @@ async function main() {
       `${one.name.padEnd(26)} millrace ${line(ours)}   mqtt.js ${line(theirs)}   ratio ${(ours.rate / theirs.rate).toFixed(1)}x rate, ${(theirs.us / ours.us).toFixed(1)}x less CPU`,
     )
   }
+  rmSync(directory, { recursive: true })
 }
 
 async function run(one, who, messages) {
@@ -86,7 +89,7 @@ async function run(one, who, messages) {
   return result
 }
 
-async function client({ who, port, messages, tls, version = 5, qos, payloadBytes }) {
+async function client({ who, port, messages, tls, version = 5, qos, payloadBytes, isLogged = false }) {
   const scheme = tls ? 'mqtts' : 'mqtt'
   const url = `${scheme}://127.0.0.1:${port}`
   let count = 0
@@ -121,13 +124,19 @@ async function client({ who, port, messages, tls, version = 5, qos, payloadBytes
     })
     const blocks = []
     let kept = 0
+    const log = isLogged ? await openLog() : null
     receiver.attach({
       streamId: 0,
       isStarted: true,
       isStopped: false,
       ratePerSecond: null,
       async storeBytes(block) {
-        // Stored in memory, as a block manager does; the batch before is forgotten every 64 MB.
+        // On disk (fdatasync), or in memory as a block manager does; the batch before is forgotten every 64 MB.
+        if (log !== null) {
+          await log.append(1, [block.bytes])
+          took(block.records)
+          return
+        }
         blocks.push(block.bytes)
         kept += block.bytes.length
         if (kept > 64e6) {
@@ -149,6 +158,15 @@ async function client({ who, port, messages, tls, version = 5, qos, payloadBytes
     peer.on('message', () => took(1))
     peer.subscribe('#', { qos })
   }
+}
+
+/** A log in a directory that is gone when this process ends. */
+async function openLog() {
+  const { openDirectory } = await import('../dist/storage/directory-handle.js')
+  const { WriteAheadLog } = await import('../dist/storage/write-ahead-log.js')
+  const path = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'millrace-bench-log-'))
+  process.on('exit', () => rmSync(path, { recursive: true, force: true }))
+  return WriteAheadLog.open(await openDirectory(path), () => {}, { sync: 'always' })
 }
 
 function median(results) {

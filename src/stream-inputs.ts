@@ -41,7 +41,17 @@ export abstract class StreamInputs {
     return streamOf(node)
   }
 
-  /** One stream of what `count` receivers store in parallel, `make(i)` making each. For shared subscriptions. */
+  /**
+   * One stream of what `count` receivers store in parallel, `make(i)` making each: for shared subscriptions, or filters that divide the topics.
+   * What came by one receiver keeps its order, also under a key; give each a client id of its own.
+   *
+   * ```ts
+   * import { MqttStringReceiver, StreamingContext } from 'millrace'
+   * const ssc = new StreamingContext({ appName: 'members', batchInterval: '1s' })
+   * const url = 'mqtt://localhost:1883'
+   * ssc.receiverStreams(3, (n) => new MqttStringReceiver(url, '$share/group/plant/#', { clientId: `member-${n}` })).count().print()
+   * ```
+   */
   receiverStreams<T>(count: number, make: (index: number) => Receiver<T>): DStream<T> {
     return this.union(Array.from({ length: count }, (_, index) => this.receiverStream(make(index))))
   }
