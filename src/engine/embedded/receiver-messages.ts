@@ -11,15 +11,28 @@ export interface ReceiverSettings {
   readonly ratePerSecond: number | null
 }
 
+/** What a receiver received since the last turn of its thread's loop. Waking another thread costs more than a block does, so they go together. */
+export interface BlockToStore {
+  readonly call: number
+  readonly streamId: number
+  readonly format: 'records' | 'bytes'
+  readonly stored: StoredBytes
+  readonly records: number
+}
+
+export interface StoreAnswer {
+  readonly call: number
+  readonly error: ErrorData | null
+}
+
 export type ToReceiverThread =
   | { readonly type: 'start'; readonly receiver: ReceiverSettings }
   | { readonly type: 'stop'; readonly streamId: number }
   | { readonly type: 'setRate'; readonly streamId: number; readonly ratePerSecond: number | null }
-  /** The answer to `store`, with memory of this thread that nobody reads any more. */
+  /** Answers to `store`, with memory of this thread that nobody reads any more. */
   | {
       readonly type: 'stored'
-      readonly call: number
-      readonly error: ErrorData | null
+      readonly answers: readonly StoreAnswer[]
       readonly memory: readonly SharedArrayBuffer[]
     }
   /** The answer to `unconfirmed` and `remembered`. */
@@ -33,15 +46,8 @@ export type ToReceiverThread =
 export type FromReceiverThread =
   | { readonly type: 'ready'; readonly shape: readonly string[] }
   | { readonly type: 'loadFailed'; readonly error: ErrorData }
-  /** A block to be kept: answered when it is as safe as promised. */
-  | {
-      readonly type: 'store'
-      readonly call: number
-      readonly streamId: number
-      readonly format: 'records' | 'bytes'
-      readonly stored: StoredBytes
-      readonly records: number
-    }
+  /** Blocks to be kept, in order: each is answered when it is as safe as promised. */
+  | { readonly type: 'store'; readonly blocks: readonly BlockToStore[] }
   | { readonly type: 'confirmed'; readonly streamId: number; readonly tail: number }
   | { readonly type: 'unconfirmed'; readonly call: number; readonly streamId: number }
   | { readonly type: 'remembered'; readonly call: number; readonly streamId: number; readonly records: number }

@@ -1,10 +1,16 @@
 /** The threads that run receivers on `local[N]`, N at most, beside the N that run tasks. A lost one is replaced, and its receivers start again. */
-import { assertNever, errorFromData, errorToData, MillraceError, toError } from '../../errors.js'
+import { assertNever, type ErrorData, errorFromData, errorToData, MillraceError, toError } from '../../errors.js'
 import type { ReceiverEvents } from '../../receiver/receiver-supervisor.js'
 import type { StoredBytes } from '../../storage/stored-bytes.js'
 import { assertSameShape } from '../graph-functions.js'
 import type { ThreadStart } from './messages.js'
-import type { FromReceiverThread, ReceiverSettings, ToReceiverThread } from './receiver-messages.js'
+import type {
+  BlockToStore,
+  FromReceiverThread,
+  ReceiverSettings,
+  StoreAnswer,
+  ToReceiverThread,
+} from './receiver-messages.js'
 import type { RunningReceiver } from './receiver-tracker.js'
 import type { TaskReporter } from './task-reporter.js'
 import { WorkerThread } from './worker-thread.js'
@@ -43,6 +49,8 @@ interface Host {
   readonly streams: Map<number, Assigned>
   readonly ready: Promise<void>
   spare: SharedArrayBuffer[]
+  /** Not sent yet. */
+  answers: StoreAnswer[]
 }
 
 /** A thread that dies again within this time of its start is replaced after a delay that doubles each time. */
@@ -144,7 +152,7 @@ export class ReceiverThreads {
         this.#lost(host, error)
       },
     })
-    const host: Host = { id, thread, streams: new Map(), ready, spare: [] }
+    const host: Host = { id, thread, streams: new Map(), ready, spare: [], answers: [] }
     this.#hosts.push(host)
     return host
   }
@@ -159,13 +167,14 @@ export class ReceiverThreads {
   }
 
   #take(host: Host, message: Exclude<FromReceiverThread, { type: 'ready' | 'loadFailed' }>): void {
+    if (message.type === 'store') {
+      for (const block of message.blocks) void this.#store(host, block)
+      return
+    }
     const assigned = host.streams.get(message.streamId)
     if (assigned === undefined) return
     const { store, events } = assigned
     switch (message.type) {
-      case 'store':
-        void this.#store(host, store, message)
-        return
       case 'confirmed':
         store.confirmed(message.tail)
         return
@@ -192,21 +201,25 @@ export class ReceiverThreads {
     }
   }
 
-  async #store(
-    host: Host,
-    store: RemoteStore,
-    { call, format, stored, records }: Extract<FromReceiverThread, { type: 'store' }>,
-  ): Promise<void> {
+  async #store(host: Host, { call, streamId, format, stored, records }: BlockToStore): Promise<void> {
+    const store = host.streams.get(streamId)?.store
+    if (store === undefined) return
     this.#options.own(stored, host.id)
-    let failure: Error | null = null
+    let error: ErrorData | null = null
     try {
       await store.storeShared({ format, stored, records })
-    } catch (error) {
-      failure = toError(error)
+    } catch (thrown) {
+      error = errorToData(toError(thrown))
     }
-    const memory = host.spare
+    if (host.answers.push({ call, error }) === 1) setImmediate(() => this.#sendAnswers(host))
+  }
+
+  /** Answers what has been stored within one turn of the loop. */
+  #sendAnswers(host: Host): void {
+    const { answers, spare } = host
+    host.answers = []
     host.spare = []
-    host.thread.post({ type: 'stored', call, error: failure === null ? null : errorToData(failure), memory })
+    host.thread.post({ type: 'stored', answers, memory: spare })
   }
 
   /** What was stored is in memory that outlives the thread; what was not has not been acknowledged, and comes again. */

@@ -12,7 +12,7 @@ import { systemClock } from '../../time.js'
 import { graphShape } from '../graph-functions.js'
 import type { LoadGraph } from '../recording-engine.js'
 import type { ThreadStart } from './messages.js'
-import type { FromReceiverThread, ReceiverSettings, ToReceiverThread } from './receiver-messages.js'
+import type { BlockToStore, FromReceiverThread, ReceiverSettings, ToReceiverThread } from './receiver-messages.js'
 
 class ReceiverWorker {
   readonly #port: MessagePort
@@ -21,6 +21,7 @@ class ReceiverWorker {
   readonly #pool = new SharedPool()
   readonly #storing = new Map<number, { resolve(): void; reject(error: Error): void }>()
   readonly #asking = new Map<number, { resolve(blocks: readonly Uint8Array[]): void; reject(error: Error): void }>()
+  #blocks: BlockToStore[] = []
   #nextCall = 0
 
   constructor(port: MessagePort, receivers: ReadonlyMap<number, Receiver<unknown>>) {
@@ -41,10 +42,12 @@ class ReceiverWorker {
         return
       case 'stored': {
         for (const memory of message.memory) this.#pool.give(memory)
-        const storing = this.#storing.get(message.call)
-        this.#storing.delete(message.call)
-        if (message.error === null) storing?.resolve()
-        else storing?.reject(errorFromData(message.error))
+        for (const { call, error } of message.answers) {
+          const storing = this.#storing.get(call)
+          this.#storing.delete(call)
+          if (error === null) storing?.resolve()
+          else storing?.reject(errorFromData(error))
+        }
         return
       }
       case 'earlierBlocks': {
@@ -89,7 +92,7 @@ class ReceiverWorker {
         const call = this.#nextCall++
         const stored = { type: 'shared' as const, ...this.#pool.write(parts) }
         this.#storing.set(call, { resolve, reject })
-        this.#post({ type: 'store', call, streamId, format, stored, records })
+        this.#toStore({ call, streamId, format, stored, records })
       })
     const ask = (question: (call: number) => FromReceiverThread): Promise<readonly Uint8Array[]> =>
       new Promise((resolve, reject) => {
@@ -106,7 +109,20 @@ class ReceiverWorker {
     }
   }
 
+  /** Sends blocks together that come within one turn of the loop. */
+  #toStore(block: BlockToStore): void {
+    if (this.#blocks.push(block) === 1) setImmediate(() => this.#sendBlocks())
+  }
+
+  #sendBlocks(): void {
+    if (this.#blocks.length === 0) return
+    this.#port.postMessage({ type: 'store', blocks: this.#blocks } satisfies FromReceiverThread)
+    this.#blocks = []
+  }
+
+  /** Nothing overtakes a block. */
   #post(message: FromReceiverThread): void {
+    this.#sendBlocks()
     this.#port.postMessage(message)
   }
 }
