@@ -23,8 +23,8 @@ export interface ConfDefinition {
   readonly default: boolean | number | string | null
   /** The texts allowed, for a key that is a choice. */
   readonly choices?: readonly string[]
-  /** Where setting it changes something; on the other engine it is accepted and a warning says so. */
-  readonly on: 'both' | 'embedded' | 'spark'
+  /** Where setting it changes something; elsewhere it is accepted and a warning says so. */
+  readonly on: 'both' | 'embedded' | 'spark' | 'neither'
   readonly doc: string
 }
 

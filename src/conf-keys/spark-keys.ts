@@ -54,7 +54,7 @@ export const sparkKeys = {
   'spark.scheduler.listenerbus.eventqueue.capacity': {
     kind: 'count',
     default: 10_000,
-    on: 'both',
+    on: 'spark',
     doc: 'events that may wait for the listeners before the oldest are dropped, with a warning',
   },
   'spark.storage.replication.policy': { kind: 'text', default: null, on: 'spark', doc: 'a class choosing the peers' },

@@ -38,7 +38,7 @@ export const streamingKeys = {
   'spark.streaming.receiver.blockStoreTimeout': {
     kind: 'seconds',
     default: 30_000,
-    on: 'both',
+    on: 'spark',
     doc: 'how long storing one block may take; a bare number counts seconds',
   },
   'spark.streaming.receiver.writeAheadLog.enable': {
@@ -56,50 +56,50 @@ export const streamingKeys = {
   'spark.streaming.receiver.writeAheadLog.rollingIntervalSecs': {
     kind: 'seconds',
     default: 60_000,
-    on: 'both',
+    on: 'spark',
     doc: 'how long one log file is written to; a bare number counts seconds',
   },
   'spark.streaming.receiver.writeAheadLog.maxFailures': {
     kind: 'count',
     default: 3,
-    on: 'both',
+    on: 'spark',
     doc: 'write failures in a row before a block is refused',
   },
   'spark.streaming.receiver.writeAheadLog.closeFileAfterWrite': {
     kind: 'boolean',
     default: false,
-    on: 'both',
+    on: 'spark',
     doc: 'a log file for each write, for file systems that cannot flush',
   },
   'spark.streaming.driver.writeAheadLog.class': { kind: 'text', default: null, on: 'spark', doc: 'a log of your own' },
   'spark.streaming.driver.writeAheadLog.rollingIntervalSecs': {
     kind: 'seconds',
     default: 60_000,
-    on: 'both',
+    on: 'spark',
     doc: 'how long one log file of block events is written to; a bare number counts seconds',
   },
   'spark.streaming.driver.writeAheadLog.maxFailures': {
     kind: 'count',
     default: 3,
-    on: 'both',
+    on: 'spark',
     doc: 'write failures in a row before an event is refused',
   },
   'spark.streaming.driver.writeAheadLog.closeFileAfterWrite': {
     kind: 'boolean',
     default: false,
-    on: 'both',
+    on: 'spark',
     doc: 'a log file for each write, for file systems that cannot flush',
   },
   'spark.streaming.driver.writeAheadLog.allowBatching': {
     kind: 'boolean',
     default: true,
-    on: 'both',
+    on: 'spark',
     doc: 'write several block events at once',
   },
   'spark.streaming.driver.writeAheadLog.batchingTimeout': {
     kind: 'duration',
     default: 5000,
-    on: 'both',
+    on: 'spark',
     doc: 'how long such a write may take',
   },
   'spark.streaming.blockInterval': {
@@ -123,7 +123,7 @@ export const streamingKeys = {
   'spark.streaming.unpersist': {
     kind: 'boolean',
     default: true,
-    on: 'both',
+    on: 'spark',
     doc: 'drop RDDs and received blocks when no batch needs them any more',
   },
   'spark.streaming.stopGracefullyOnShutdown': {
@@ -159,8 +159,8 @@ export const streamingKeys = {
   'spark.streaming.sessionByKey.deltaChainThreshold': {
     kind: 'count',
     default: 20,
-    on: 'embedded',
-    doc: 'how many changes the state of mapWithState chains before it is compacted',
+    on: 'neither',
+    doc: 'in Spark, how many changes of the state of mapWithState are chained; Millrace decides by itself',
   },
   'spark.streaming.checkpoint.directory': {
     kind: 'text',
