@@ -32,7 +32,7 @@ names the nearest key, and a value that cannot be read is \`INVALID_CONF\`. Keys
 
 A *duration* is a number with a unit (\`ms\`, \`s\`, \`m\`, \`h\`, \`d\`), a bare number counting milliseconds; *seconds* is the same,
 but a bare number counts seconds, as those keys do in Spark. *bytes* takes \`k\`, \`m\`, \`g\`. The column *on* says on which engine
-the key changes something; set for the other one it is accepted, and the log says that it has no effect.
+the key changes something; set elsewhere it is accepted, and the log says that it has no effect.
 
 The log goes to standard error, a line an event. \`MILLRACE_LOG\` in the environment sets from which level on: \`debug\`, \`info\`,
 \`warn\` (the default), \`error\` or \`silent\`.
