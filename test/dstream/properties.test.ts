@@ -51,16 +51,16 @@ describe('a pipeline over batches', () => {
     )
   })
 
-  test('gives the same in executor threads', async () => {
+  test.each(['local[1]', 'local[2]', 'local[4]'])('gives the same on %s', { timeout: 300_000 }, async (master) => {
     await fc.assert(
       fc.asyncProperty(batchesOfRecords, pipelines(4), async (batches, operations) => {
-        expect(multisets(await outputs(batches, operations, 3, 'local[2]')), named(operations)).toEqual(
+        expect(multisets(await outputs(batches, operations, 3, master)), named(operations)).toEqual(
           multisets(modelled(batches, operations)),
         )
       }),
-      { ...runs(3), endOnFailure: true },
+      { ...runs(1), endOnFailure: true },
     )
-  }, 300_000)
+  })
 
   test('gives exactly the same again, order included', async () => {
     await fc.assert(
