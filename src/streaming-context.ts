@@ -120,6 +120,7 @@ export class StreamingContext extends ProcessContexts {
       application: () => this.#engine.application ?? null,
       outside: parts.outside ?? localAccess,
       settings: {
+        shufflePartitions: this.conf.get('spark.default.parallelism') ?? null,
         takeScaleUp: Math.max(2, this.conf.get('spark.rdd.limit.scaleUpFactor')),
         validatesOutput: this.conf.get('spark.hadoop.validateOutputSpecs'),
       },

@@ -1,7 +1,7 @@
 /** DStream: a typed handle on a node of the graph. Every operation makes a node and returns a handle on it. */
 import { assertFunction } from '../arguments.js'
 import { MillraceError } from '../errors.js'
-import { unite } from '../rdd/combination.js'
+import { streamPartitioning, unite } from '../rdd/combination.js'
 import type { Condition, Item, Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import { countInOne, reduceInOne } from '../rdd/single-result.js'
@@ -70,9 +70,9 @@ export class DStream<out T> extends PairOperations {
     return this.derive('mapPartitionsWithIndex', (rdd) => rdd.mapPartitionsWithIndex(f, preservesPartitioning))
   }
 
-  /** The records dealt out evenly to `partitions` partitions, through a shuffle. */
+  /** The records dealt out evenly to `partitions` partitions, through a shuffle. A batch without an RDD fails, as in Spark. */
   repartition(partitions: number): DStream<T> {
-    return this.derive('repartition', (rdd) => rdd.repartition(partitions))
+    return this.derive('repartition', (rdd) => rdd.repartition(partitions), 'fail')
   }
 
   /** Each partition as one array. */
@@ -94,9 +94,10 @@ export class DStream<out T> extends PairOperations {
 
   /** Each distinct record with the number of times it occurs in the batch. */
   countByValue(partitions?: number): DStream<Pair<T, number>> {
-    return this.derive('countByValue', (rdd) =>
-      rdd.map((record): Pair<T, number> => [record, 1]).reduceByKey((a, b) => a + b, partitions),
-    )
+    return this.derive('countByValue', (rdd) => {
+      const ones = rdd.map((record): Pair<T, number> => [record, 1])
+      return ones.reduceByKey((a, b) => a + b, streamPartitioning([ones], partitions))
+    })
   }
 
   /** The records of both streams, which must have the same slide. A batch in which one has no RDD fails. */

@@ -1,5 +1,5 @@
 /** The operations of streams of pairs, batch by batch, as methods with a `this: DStream<Pair<K, V>>` type: on any other stream they do not compile. */
-import type { Partitioning } from '../rdd/combination.js'
+import { type Partitioning, streamPartitioning } from '../rdd/combination.js'
 import type { Item, Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import type { DStream } from './dstream.js'
@@ -22,12 +22,12 @@ export abstract class PairOperations extends StateOperations {
     f: (a: V, b: V) => V,
     partitioning?: Partitioning,
   ): DStream<Pair<K, V>> {
-    return this.derive('reduceByKey', (rdd) => rdd.reduceByKey(f, partitioning))
+    return this.derive('reduceByKey', (rdd) => rdd.reduceByKey(f, streamPartitioning([rdd], partitioning)))
   }
 
   /** Per batch, all values of each key in an array. */
   groupByKey<K, V>(this: DStream<Pair<K, V>>, partitioning?: Partitioning): DStream<Pair<K, V[]>> {
-    return this.derive('groupByKey', (rdd) => rdd.groupByKey(partitioning))
+    return this.derive('groupByKey', (rdd) => rdd.groupByKey(streamPartitioning([rdd], partitioning)))
   }
 
   /** Per batch, Spark's general aggregate; see `RDD.combineByKey`. */
@@ -40,7 +40,7 @@ export abstract class PairOperations extends StateOperations {
     mapSideCombine = true,
   ): DStream<Pair<K, C>> {
     return this.derive('combineByKey', (rdd) =>
-      rdd.combineByKey(create, mergeValue, mergeCombiners, partitioning, mapSideCombine),
+      rdd.combineByKey(create, mergeValue, mergeCombiners, streamPartitioning([rdd], partitioning), mapSideCombine),
     )
   }
 
@@ -55,7 +55,9 @@ export abstract class PairOperations extends StateOperations {
     other: DStream<Pair<K, W>>,
     partitioning?: Partitioning,
   ): DStream<Pair<K, readonly [V[], W[]]>> {
-    return this.combine('cogroup', other, (a, b: RDD<Pair<K, W>>) => a.cogroup(b, partitioning))
+    return this.combine('cogroup', other, (a, b: RDD<Pair<K, W>>) =>
+      a.cogroup(b, streamPartitioning([a, b], partitioning)),
+    )
   }
 
   /** Per batch, every combination of values with the same key. */
@@ -64,7 +66,7 @@ export abstract class PairOperations extends StateOperations {
     other: DStream<Pair<K, W>>,
     partitioning?: Partitioning,
   ): DStream<Pair<K, readonly [V, W]>> {
-    return this.combine('join', other, (a, b: RDD<Pair<K, W>>) => a.join(b, partitioning))
+    return this.combine('join', other, (a, b: RDD<Pair<K, W>>) => a.join(b, streamPartitioning([a, b], partitioning)))
   }
 
   /** As `join`, keys of this stream kept with `null` when the other has none. */
@@ -73,7 +75,9 @@ export abstract class PairOperations extends StateOperations {
     other: DStream<Pair<K, W>>,
     partitioning?: Partitioning,
   ): DStream<Pair<K, readonly [V, W | null]>> {
-    return this.combine('leftOuterJoin', other, (a, b: RDD<Pair<K, W>>) => a.leftOuterJoin(b, partitioning))
+    return this.combine('leftOuterJoin', other, (a, b: RDD<Pair<K, W>>) =>
+      a.leftOuterJoin(b, streamPartitioning([a, b], partitioning)),
+    )
   }
 
   /** As `join`, keys of the other stream kept with `null` when this one has none. */
@@ -82,7 +86,9 @@ export abstract class PairOperations extends StateOperations {
     other: DStream<Pair<K, W>>,
     partitioning?: Partitioning,
   ): DStream<Pair<K, readonly [V | null, W]>> {
-    return this.combine('rightOuterJoin', other, (a, b: RDD<Pair<K, W>>) => a.rightOuterJoin(b, partitioning))
+    return this.combine('rightOuterJoin', other, (a, b: RDD<Pair<K, W>>) =>
+      a.rightOuterJoin(b, streamPartitioning([a, b], partitioning)),
+    )
   }
 
   /** As `join`, keys of either stream kept, `null` where one has none. */
@@ -91,6 +97,8 @@ export abstract class PairOperations extends StateOperations {
     other: DStream<Pair<K, W>>,
     partitioning?: Partitioning,
   ): DStream<Pair<K, readonly [V | null, W | null]>> {
-    return this.combine('fullOuterJoin', other, (a, b: RDD<Pair<K, W>>) => a.fullOuterJoin(b, partitioning))
+    return this.combine('fullOuterJoin', other, (a, b: RDD<Pair<K, W>>) =>
+      a.fullOuterJoin(b, streamPartitioning([a, b], partitioning)),
+    )
   }
 }

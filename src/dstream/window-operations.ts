@@ -1,5 +1,5 @@
 /** Operations over the last while of a stream. All but `reduceByKeyAndWindow` with an inverse are compositions of simpler ones. */
-import type { Partitioning } from '../rdd/combination.js'
+import { type Partitioning, streamPartitioning } from '../rdd/combination.js'
 import type { Item, Pair } from '../rdd/pair.js'
 import { reduceInOne } from '../rdd/single-result.js'
 import { libraryFunction, userFunction } from '../rdd/task-function.js'
@@ -145,7 +145,9 @@ export abstract class WindowOperations extends OutputOperations {
     const windowMs = toMilliseconds(window)
     const slideMs = toMilliseconds(slide ?? this.node.slideMs)
     assertWindow(this.node, windowMs, slideMs)
-    const reduced = this.derive('reduceByKey', (rdd) => rdd.reducedByKey(functions().reduce, partitioning))
+    const reduced = this.derive('reduceByKey', (rdd) =>
+      rdd.reducedByKey(functions().reduce, streamPartitioning([rdd], partitioning)),
+    )
     return this.over(new ReducedWindowNode(reduced.node, { windowMs, slideMs, partitioning, functions }))
   }
 }

@@ -60,19 +60,34 @@ export function zipped<U>(parents: readonly RDD<unknown>[], f: TaskFunction, par
   })
 }
 
-/** The partitioner a pair operation uses: the one given; else the largest one among the inputs; else hashing. Spark's rule. */
+/**
+ * The partitioner a pair operation uses: the one given; else the largest one among the inputs; else hashing, into as many
+ * partitions as `spark.default.parallelism` says or, where it says nothing, the largest input has. Spark's rule.
+ */
 export function choosePartitioner(
   inputs: readonly RDD<unknown>[],
   partitioning: Partitioning | undefined,
 ): Partitioner {
   if (partitioning !== undefined) return toPartitioner(partitioning)
-  const { defaultParallelism } = inputs[0]!.context.runner
   const largestInput = Math.max(...inputs.map((rdd) => rdd.numPartitions))
   const known = inputs.map((rdd) => rdd.partitioner).filter((partitioner) => partitioner !== null)
   const largest = known.sort((a, b) => b.partitions - a.partitions)[0]
-  if (largest !== undefined && (largest.partitions * 10 > largestInput || largest.partitions >= defaultParallelism))
+  const partitions = inputs[0]!.context.shufflePartitions ?? Math.max(largestInput, 1)
+  if (largest !== undefined && (largest.partitions * 10 > largestInput || largest.partitions >= partitions))
     return largest
-  return new HashPartitioner(defaultParallelism)
+  return new HashPartitioner(partitions)
+}
+
+/**
+ * As `choosePartitioner` for an operation of streams: hashing is into the default parallelism, however many partitions a
+ * batch happens to have.
+ */
+export function streamPartitioning(
+  inputs: readonly RDD<unknown>[],
+  partitioning: Partitioning | undefined,
+): Partitioning | undefined {
+  if (partitioning !== undefined || inputs.some((rdd) => rdd.partitioner !== null)) return partitioning
+  return inputs[0]!.context.runner.defaultParallelism
 }
 
 /** What was given as a partitioner, the user's function in it named. Throws `ILLEGAL_ARGUMENT` for a number that is none of partitions. */

@@ -20,6 +20,8 @@ export interface RddContext {
   readonly validatesOutput: boolean
   /** How many times more partitions `take` looks into when those before held too few records. */
   readonly takeScaleUp: number
+  /** How many partitions a shuffle of RDDs makes when nobody says; null: as many as the largest of them has. */
+  readonly shufflePartitions: number | null
   /** Throws `CONTEXT_STOPPED` once the context has stopped. */
   assertRunning(): void
   readonly checkpointDirectory: string | null

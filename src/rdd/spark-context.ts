@@ -17,6 +17,8 @@ import { libraryFunction, type TaskFunction } from './task-function.js'
 export interface SparkContextSettings {
   /** `spark.rdd.limit.scaleUpFactor` */
   readonly takeScaleUp: number
+  /** What `spark.default.parallelism` says, or null. */
+  readonly shufflePartitions: number | null
   /** `spark.hadoop.validateOutputSpecs` */
   readonly validatesOutput: boolean
 }
@@ -111,7 +113,15 @@ export class SparkContext extends JobControl implements RddContext {
     return this.#settings.validatesOutput && this.jobs.batchTime === null
   }
 
-  /** How many partitions a shuffle makes when nobody says: the number of executor threads, or `spark.default.parallelism`. */
+  /** @internal */
+  get shufflePartitions(): number | null {
+    return this.#settings.shufflePartitions
+  }
+
+  /**
+   * How many partitions `parallelize` and the shuffles of streams make when nobody says: the number of executor threads, or
+   * `spark.default.parallelism`. A shuffle of RDDs makes as many as the largest of them has unless that key is set.
+   */
   get defaultParallelism(): number {
     return this.runner.defaultParallelism
   }

@@ -65,6 +65,7 @@ describe('a time without an RDD', () => {
       (s: DStream<number>) => s.union(s.map((n) => n)),
       (s: DStream<number>) => s.transformWith(s, (a, b) => a.union(b)),
       (s: DStream<number>) => s.count(),
+      (s: DStream<number>) => s.repartition(2),
       (s: DStream<number>) => s.map((n): [number, number] => [n, n]).join(s.map((n) => [n, n])),
     ] as ((s: DStream<number>) => DStream<unknown>)[])
       await expect(batches(gap, build)).rejects.toSatisfy(

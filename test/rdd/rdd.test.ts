@@ -31,6 +31,28 @@ describe('making RDDs', () => {
   })
 })
 
+describe('how many partitions a shuffle makes', () => {
+  const ofParts = (context: typeof sc, parts: number) => context.parallelize([['a', 1]], parts)
+  const free = new StreamingContext({ appName: 'free', batchInterval: '1s' }).sparkContext
+
+  test('as many as the largest input has, where no parallelism is set', () => {
+    expect(ofParts(free, 7).reduceByKey((a, b) => a + b).numPartitions).toBe(7)
+    expect(ofParts(free, 2).join(ofParts(free, 5)).numPartitions).toBe(5)
+    expect(free.parallelize([1], 4).distinct().numPartitions).toBe(4)
+    expect(free.emptyRDD<[string, number]>().groupByKey().numPartitions).toBe(1)
+  })
+
+  test('as many as `spark.default.parallelism` says', () => {
+    expect(ofParts(sc, 7).reduceByKey((a, b) => a + b).numPartitions).toBe(3)
+  })
+
+  test('as many as the largest partitioner among the inputs has, unless it is ten times too small', () => {
+    expect(ofParts(free, 9).partitionBy(4).join(ofParts(free, 9)).numPartitions).toBe(4)
+    expect(ofParts(free, 9).partitionBy(2).join(ofParts(free, 20)).numPartitions).toBe(20)
+    expect(ofParts(sc, 9).partitionBy(3).join(ofParts(sc, 40)).numPartitions).toBe(3)
+  })
+})
+
 describe('transformations', () => {
   test('distinct, intersection and subtract compare by value', async () => {
     const a = sc.parallelize([
