@@ -18,7 +18,7 @@ afterEach(async () => {
 
 async function receive(
   url: string,
-  qos: 1 | 2,
+  qos: 0 | 1 | 2,
   options: MqttReceiverOptions = {},
   publisherUrl: string = url,
 ): Promise<NumberedMessages> {
@@ -111,6 +111,33 @@ describe.each(['Mosquitto', 'HiveMQ'] as const)('over the end of the broker, %s'
       await broker.restart()
       await numbered.arrived(count)
       numbered.check(count)
+    },
+    2 * patienceMs,
+  )
+})
+
+describe('at QoS 0', () => {
+  const count = 100_000 * budget
+
+  test.each([
+    ['a connection that holds, everything comes once, in order', 0],
+    ['network cuts, nothing comes twice or out of order', 3],
+  ])(
+    'over %s',
+    async (_, cuts) => {
+      // What a subscriber does not read at once Mosquitto drops at QoS 0, unless its queue has no bound.
+      const broker = await Mosquitto.start({ config: ['max_queued_messages 0', 'max_inflight_messages 0'] })
+      cleanUp.push(() => broker.close())
+      const proxy = await CuttingProxy.start(broker.port)
+      cleanUp.push(() => proxy.close())
+      const numbered = await receive(proxy.url, 0, {}, broker.url)
+      if (cuts > 0) proxy.cutEvery(100_000)
+      await numbered.publish(broker.url, count)
+      await numbered.sink.until(() => proxy.cuts >= cuts, patienceMs)
+      proxy.cutEvery(null)
+      await numbered.flushed()
+      const came = numbered.check(count)
+      if (cuts === 0) expect(came).toBe(count)
     },
     2 * patienceMs,
   )
