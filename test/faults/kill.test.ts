@@ -110,10 +110,33 @@ class Publishing {
   }
 }
 
+const batchFiles = async (directory: string): Promise<string[]> =>
+  (await readdir(directory)).filter((name) => /^batch-\d+$/.test(name))
+
 async function outputs(directory: string): Promise<string[]> {
-  const names = (await readdir(directory)).filter((name) => /^batch-\d+$/.test(name))
+  const names = await batchFiles(directory)
   const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
   return texts.flatMap((text) => text.split('\n'))
+}
+
+/** Counts lines of output, each file once: to know when all is there, without taking the machine from the program. */
+class OutputCount {
+  readonly #directory: string
+  readonly #counted = new Set<string>()
+  lines = 0
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  async update(): Promise<number> {
+    for (const name of await batchFiles(this.#directory)) {
+      if (this.#counted.has(name)) continue
+      this.#counted.add(name)
+      this.lines += (await readFile(join(this.#directory, name), 'utf8')).split('\n').length
+    }
+    return this.lines
+  }
 }
 
 /** Cuts every log segment down to what the last sync of it covered. */
@@ -170,20 +193,19 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
     }
     await publishing.pause()
     const { published } = publishing
-    let found = await outputs(output)
-    for (const deadline = Date.now() + 60_000; new Set(found).size < published && Date.now() < deadline; ) {
-      await new Promise((resolve) => setTimeout(resolve, 500))
+    const count = new OutputCount(output)
+    for (const deadline = Date.now() + 120_000; (await count.update()) < published && Date.now() < deadline; ) {
+      await new Promise((resolve) => setTimeout(resolve, 200))
       expect(program.hasExited, program.said).toBe(false)
-      found = await outputs(output)
     }
     expect(await program.end('SIGTERM'), program.said).toBe(0)
-    found = await outputs(output)
+    const found = await outputs(output)
     const ids = found.map((line) => Number(line.split(' ')[1]))
     const unique = new Set(ids)
     const missing = published - unique.size
     const repeated = ids.length - unique.size
-    console.log(
-      `| ${name} | ${seed} | ${kills} | ${restarts} | ${published} | ${ratePerSecond} | ${missing} | ${repeated} |`,
+    process.stdout.write(
+      `| ${name} | ${seed} | ${kills} | ${restarts} | ${published} | ${ratePerSecond} | ${missing} | ${repeated} |\n`,
     )
     expect({ missing, repeated }).toEqual({ missing: 0, repeated: 0 })
     // The state of each key counted every message once: the numbers it gave are 1 to as many as there were.
