@@ -1,7 +1,9 @@
 /** What tasks do with layers of saved state: find what changed since the one before, and put them together again. */
+import { zipped } from '../rdd/combination.js'
 import { canonicalKey, KeyedMap } from '../rdd/keys.js'
 import { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
+import type { RDD } from '../rdd/rdd.js'
 import { type LibraryFunction, libraryFunction } from '../rdd/task-function.js'
 import { LayerChanges, type LayerRecord } from '../storage/layers.js'
 import { type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
@@ -73,6 +75,11 @@ export const mergedLayers: () => LibraryFunction = libraryFunction(
       return records.concat(changes.added())
     },
 )
+
+/** An RDD of the records of layers, the whole first, which lie by one partitioner. */
+export function layersMerged(layers: readonly RDD<unknown>[]): RDD<unknown> {
+  return zipped(layers, mergedLayers(), layers[0]!.partitioner)
+}
 
 /** The records of a layer as the chunks of its file. */
 export const encodedLayer: () => LibraryFunction = libraryFunction(

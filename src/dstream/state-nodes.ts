@@ -1,18 +1,19 @@
 /** Streams whose RDD is made from the one before: `updateStateByKey` and the states of `mapWithState`. */
 import { type Partitioning, toPartitioner, zipped } from '../rdd/combination.js'
 import type { Pair } from '../rdd/pair.js'
-import type { Partitioner } from '../rdd/partitioner.js'
+import { type Partitioner, samePartitioner } from '../rdd/partitioner.js'
 import type { RDD } from '../rdd/rdd.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import { type AnyFunction, FunctionScope, type TaskFunction, userFunction } from '../rdd/task-function.js'
 import type { Time } from '../time.js'
 import { TransformedNode } from './nodes.js'
-import { changedPairs, changedStates } from './state-layers.js'
+import { changedPairs, changedStates, layersMerged } from './state-layers.js'
 import type { StateOptions } from './state-spec.js'
 import {
   entriesOfStates,
   mappedRecords,
   statesOfEntries,
+  statesOfLayers,
   statesOfPairs,
   type UpdateForm,
   updatedByKey,
@@ -173,11 +174,17 @@ export class MapWithStateNode extends StateNode {
     return zipped([before, after], changedStates(), after.partitioner)
   }
 
-  /** Takes entries read back from a checkpoint as the states of `time`. */
-  override restore(time: Time, entries: RDD<unknown>): void {
+  /** Takes entries read back from a checkpoint, in layers, as the states of `time`. */
+  override restore(time: Time, layers: readonly RDD<unknown>[]): void {
     const { partitioner } = this.scope().run(() => this.nameFunctions())
-    const placed = (entries as Pairs).partitionBy(partitioner)
-    super.restore(time, placed.mapped({ type: 'iterate', f: statesOfEntries(this.#byTime) }, true))
+    // Layers change a map as they come where they lie as it does, and it keeps no other order than that.
+    const areInPlace = !this.#byTime && layers.every((layer) => samePartitioner(layer.partitioner, partitioner))
+    const placed = areInPlace ? null : (layersMerged(layers) as Pairs).partitionBy(partitioner)
+    const states =
+      placed === null
+        ? zipped(layers, statesOfLayers(), partitioner)
+        : placed.mapped({ type: 'iterate', f: statesOfEntries(this.#byTime) }, true)
+    this.keep(time, states)
   }
 
   get #byTime(): boolean {

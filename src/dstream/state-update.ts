@@ -4,6 +4,7 @@ import { KeyedMap } from '../rdd/keys.js'
 import { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import { type LibraryFunction, libraryFunction, type TaskFunction } from '../rdd/task-function.js'
+import type { LayerRecord } from '../storage/layers.js'
 import type { Time } from '../time.js'
 import { State } from './state.js'
 import { StateMap } from './state-map.js'
@@ -112,6 +113,28 @@ export const statesOfEntries: (byTime: boolean) => LibraryFunction = libraryFunc
     const states = new StateMap(byTime)
     const sorted = byTime ? [...entries].sort((a, b) => a[1][1] - b[1][1]) : entries
     for (const [key, [state, time]] of sorted) states.put(key, state, time)
+    return [{ states, mapped: [] }]
+  },
+)
+
+/** States made of entries and the layers of changes over them, the whole first: `[whole, ...changes]` through `zip`. */
+export const statesOfLayers: () => LibraryFunction = libraryFunction(
+  'statesOfLayers',
+  () => async (layers: readonly Iterable<LayerRecord>[]) => {
+    const states = new StateMap(false)
+    const pacer = new Pacer()
+    let n = 0
+    for (const layer of layers) {
+      for (const record of layer) {
+        if ((++n & 255) === 0 && pacer.isDue) await pacer.turn()
+        if (record.length === 1) {
+          states.remove(record[0])
+          continue
+        }
+        const [state, time] = record[1] as readonly [unknown, Time]
+        states.put(record[0], state, time)
+      }
+    }
     return [{ states, mapped: [] }]
   },
 )

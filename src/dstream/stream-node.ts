@@ -10,6 +10,7 @@ import { StorageLevel } from '../rdd/storage-level.js'
 import type { AnyFunction } from '../rdd/task-function.js'
 import { isMultipleOf, type Time } from '../time.js'
 import type { DStreamGraph } from './dstream-graph.js'
+import { layersMerged } from './state-layers.js'
 
 export abstract class StreamNode {
   readonly graph: DStreamGraph
@@ -147,9 +148,9 @@ export abstract class StreamNode {
     return null
   }
 
-  /** Takes `rdd`, saved by an earlier run, as the one of `time`. */
-  restore(time: Time, rdd: RDD<unknown>): void {
-    this.keep(time, rdd)
+  /** Takes what an earlier run saved, the whole and then layers of changes, as the RDD of `time`. */
+  restore(time: Time, layers: readonly RDD<unknown>[]): void {
+    this.keep(time, layersMerged(layers))
   }
 
   /** True if there is an RDD of a later time: state of `time` is not needed any more. */

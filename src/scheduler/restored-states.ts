@@ -1,10 +1,8 @@
 /** Saved state, on its way back to the operators of a graph. */
 import { join } from 'node:path'
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
-import { mergedLayers } from '../dstream/state-layers.js'
 import type { StreamNode } from '../dstream/stream-node.js'
 import { MillraceError } from '../errors.js'
-import { zipped } from '../rdd/combination.js'
 import { HashPartitioner } from '../rdd/partitioner.js'
 import type { JournalState } from '../storage/journal-state.js'
 import type { Time } from '../time.js'
@@ -53,7 +51,7 @@ export function restoreStates(
         rddId: 0,
       }),
     )
-    node.restore(saved.time, zipped(layers, mergedLayers(), partitioner))
+    node.restore(saved.time, layers)
     restored.set(node, saved.time)
   }
   return restored

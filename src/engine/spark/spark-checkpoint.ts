@@ -13,10 +13,8 @@
  * done, and of all times since; what is done here is not done again.
  */
 import type { DStreamGraph, InputNode } from '../../dstream/dstream-graph.js'
-import { mergedLayers } from '../../dstream/state-layers.js'
 import type { StreamNode } from '../../dstream/stream-node.js'
 import { MillraceError, toError } from '../../errors.js'
-import { zipped } from '../../rdd/combination.js'
 import type { JobDescription } from '../../rdd/job-runner.js'
 import { HashPartitioner } from '../../rdd/partitioner.js'
 import { assertSameJob } from '../../scheduler/checkpoint.js'
@@ -176,7 +174,7 @@ export class SparkCheckpoint implements JobCheckpoint {
         directory: this.#parts.files.path(stateDirectory(operator, time)),
         rddId: 0,
       })
-      node.restore(time, zipped([whole], mergedLayers(), partitioner))
+      node.restore(time, [whole])
     }
   }
 
