@@ -3,7 +3,7 @@
  * file and from memory. pysparkling is installed into `.cache/pysparkling` the first time; where there is no Python 3, a line
  * says so and nothing is measured. The first run of each warms up and is not counted.
  *
- *   npm run build && node benchmarks/algebra-wordcount.mjs [rounds=3] [thousands of lines=200]
+ *   npm run build && node benchmarks/algebra-wordcount.mjs [rounds=5] [thousands of lines=400]
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,8 +14,8 @@ import { promisify } from 'node:util'
 import { StreamingContext } from '../dist/index.js'
 
 const version = 'pysparkling==0.6.2'
-const rounds = Number(process.argv[2] ?? 3)
-const lines = Array.from({ length: Number(process.argv[3] ?? 200) * 1000 }, (_, i) =>
+const rounds = Number(process.argv[2] ?? 5)
+const lines = Array.from({ length: Number(process.argv[3] ?? 400) * 1000 }, (_, i) =>
   Array.from({ length: 10 }, (_, j) => `word${(i * 7919 + j * 104_729) % 10_007}`).join(' '),
 )
 

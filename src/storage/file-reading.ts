@@ -1,4 +1,5 @@
 /** Files as records: what tasks do with the parts of files they are given. */
+import { isAscii } from 'node:buffer'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
@@ -39,6 +40,8 @@ export function* linesOf({ path, start, end }: FileSplit): Generator<string, voi
       position += read
       const bytes = rest.length === 0 ? chunk.subarray(0, read) : Buffer.concat([rest, chunk.subarray(0, read)])
       const bytesAt = position - bytes.length
+      // The same text, decoded in half the time.
+      const encoding = isAscii(bytes) ? 'latin1' : 'utf8'
       let from = 0
       if (skips) {
         const first = bytes.indexOf(newline)
@@ -51,19 +54,19 @@ export function* linesOf({ path, start, end }: FileSplit): Generator<string, voi
       }
       for (let to = bytes.indexOf(newline, from); to >= 0; to = bytes.indexOf(newline, from)) {
         if (bytesAt + from >= end) return
-        yield text(bytes, from, to)
+        yield text(bytes, encoding, from, to)
         from = to + 1
       }
       rest = bytes.subarray(from)
     }
-    if (!skips && rest.length > 0 && position - rest.length < end) yield text(rest, 0, rest.length)
+    if (!skips && rest.length > 0 && position - rest.length < end) yield text(rest, 'utf8', 0, rest.length)
   } finally {
     closeSync(file)
   }
 }
 
-function text(bytes: Buffer, from: number, to: number): string {
-  return bytes.toString('utf8', from, to > from && bytes[to - 1] === carriageReturn ? to - 1 : to)
+function text(bytes: Buffer, encoding: 'latin1' | 'utf8', from: number, to: number): string {
+  return bytes.toString(encoding, from, to > from && bytes[to - 1] === carriageReturn ? to - 1 : to)
 }
 
 /** The lines of text that ends, or does not, with a newline. */
