@@ -11,6 +11,7 @@ export class InFlightWindow {
   #peak = 0
   #pinned = 0
   #lastReadAt = 0
+  #isMore = false
   #periodStart = 0
   #stalledMs = 0
   #hasTold = false
@@ -19,9 +20,10 @@ export class InFlightWindow {
   /** Milliseconds spent with the window full, waiting for our own storage, since the receiver started. */
   limitedMs = 0
 
-  /** Messages came: nothing is stalled. */
-  read(now: number): void {
+  /** Messages came: nothing is stalled. `isMore` says that others wait to be read, so that the broker is not what ended the read. */
+  read(now: number, isMore: boolean): void {
     this.#lastReadAt = now
+    this.#isMore = isMore
   }
 
   /**
@@ -34,7 +36,7 @@ export class InFlightWindow {
       this.#pinned = 0
       this.limit = null
     }
-    if (unacknowledged === this.#peak) {
+    if (unacknowledged === this.#peak && !this.#isMore) {
       this.#pinned += 1
       if (this.#pinned >= PINNED_BURSTS && this.#peak > 1) this.limit = this.#peak
       const waited = Math.min(now - this.#lastReadAt, now - this.#periodStart)

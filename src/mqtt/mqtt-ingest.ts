@@ -44,6 +44,8 @@ export interface IngestSink {
 const PINGRESP = 0xd0
 const STOP_MS = 5000
 const ACK_BACKLOG_BYTES = 1024 * 1024
+/** A read as large as this ends for want of room, not of messages. */
+const LARGE_READ_BYTES = 128 * 1024
 /** Receives for one MqttReceiver between `start` and `stop`. */
 export class MqttIngest implements ConnectionUser {
   readonly #options: ResolvedReceiver
@@ -285,7 +287,8 @@ export class MqttIngest implements ConnectionUser {
       if (replies !== null) this.#released(replies)
       if (tap.isLimited) this.#gate.holdForRate()
       this.#gate.coalesce(end - start, messages, now, this.#window.limit !== null)
-      if (taken !== null) this.#window.read(performance.now())
+      const isMore = tap.isLimited || end - start >= LARGE_READ_BYTES
+      if (taken !== null) this.#window.read(performance.now(), isMore)
     }
     return stopped
   }
