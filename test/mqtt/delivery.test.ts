@@ -69,8 +69,7 @@ describe.each(['Mosquitto', 'Mosquitto over TLS', 'HiveMQ'] as const)('over netw
 })
 
 describe.each(['Mosquitto', 'HiveMQ'] as const)('over the end of the broker, %s', (make) => {
-  // HiveMQ writes every message to its files several times; it gets fewer of them in the default run.
-  const count = (make === 'HiveMQ' ? 20_000 : 100_000) * budget
+  const count = 100_000 * budget
   let broker: Mosquitto | HiveMQ
   beforeAll(async () => {
     broker = make === 'HiveMQ' ? await HiveMQ.start() : await Mosquitto.start({ persistence: true, config: roomy })
