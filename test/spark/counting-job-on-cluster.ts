@@ -18,6 +18,7 @@ export class CountingJob {
   readonly directory: string
   /** In the environment of every process of the job, wherever it runs. */
   readonly mark: string
+  readonly #sinks: readonly ((numbers: Iterable<number>) => Promise<void>)[]
   #published = 0
 
   private constructor(broker: Mosquitto, cluster: StandaloneCluster, directory: string, mark: string) {
@@ -25,6 +26,9 @@ export class CountingJob {
     this.cluster = cluster
     this.directory = directory
     this.mark = mark
+    this.#sinks = topics.map((topic) =>
+      mqttSink<number>(broker.url, { topic: `${topic}/n`, payload: (n) => `${topic}-${n}`, qos: 1 }),
+    )
   }
 
   static async prepare(version: string): Promise<CountingJob> {
@@ -63,10 +67,28 @@ export class CountingJob {
   /** Publishes messages of one number each, the same to both topics; resolves when the broker has them. */
   async publish(count: number): Promise<void> {
     const numbers = Array.from({ length: count }, () => this.#published++)
-    for (const topic of topics) {
-      const send = mqttSink<number>(this.broker.url, { topic: `${topic}/n`, payload: (n) => `${topic}-${n}`, qos: 1 })
-      await send(numbers)
+    await Promise.all(this.#sinks.map((send) => send(numbers)))
+  }
+
+  /** Publishes a few at a time, all the while, until the function it gives is called. */
+  keepPublishing(): () => Promise<void> {
+    let isStopped = false
+    const published = (async () => {
+      while (!isStopped) {
+        await this.publish(2)
+        await new Promise((resolve) => setTimeout(resolve, 100))
+      }
+    })()
+    return () => {
+      isStopped = true
+      return published
     }
+  }
+
+  /** Resolves when what has been published so far is in the state. */
+  async caughtUp(): Promise<void> {
+    const { published } = this
+    await eventually(() => this.totals.keys >= published)
   }
 
   get published(): number {

@@ -6,7 +6,7 @@ import { systemClock } from '../../time.js'
 import { decodeValues } from './frames.js'
 import type { JavaLink } from './java-link.js'
 import { Frame } from './protocol.js'
-import { bytesBlock, recordsBlock } from './received-block.js'
+import { bytesBlock, partsOf, recordsBlock } from './received-block.js'
 
 /** Blocks of bytes are put together for this long, or up to this size: each block of Spark's costs a few calls to the driver. */
 const GATHER_MS = 10
@@ -29,7 +29,8 @@ export function serveReceiver(
   const store = new JavaStore(link)
   let supervisor: ReceiverSupervisor | null = null
 
-  const start = (index: number): void => {
+  const start = (index: number, tail: readonly Buffer[]): void => {
+    store.recover(tail)
     const [streamId, receiver] = [...receivers][index]!
     supervisor = new ReceiverSupervisor(receiver, {
       ...settings,
@@ -53,9 +54,11 @@ export function serveReceiver(
 
   link.listen((type, body) => {
     switch (type) {
-      case Frame.RECEIVER_START:
-        start(decodeValues(body)[0] as number)
+      case Frame.RECEIVER_START: {
+        const [index, , tail] = decodeValues(body) as [number, number, Buffer[]]
+        start(index, tail)
         return
+      }
       case Frame.STORED:
         store.stored(decodeValues(body)[0] as number, null)
         return
@@ -94,9 +97,33 @@ class JavaStore implements BlockStore {
   #gathered: { parts: Uint8Array[]; records: number; bytes: number; waiting: Waiting[] } | null = null
   #timer: NodeJS.Timeout | null = null
   #settled: (() => void)[] = []
+  /** The parts of the blocks before this process that the source may send again. */
+  #recovered: readonly Buffer[] = []
+  /** How many parts there were, and which of them is the last of each block that the source may send again. */
+  #parts = 0
+  #tail: number[] = []
 
   constructor(link: JavaLink) {
     this.#link = link
+  }
+
+  /** Takes the blocks before this process that the source may send again, oldest first. */
+  recover(blocks: readonly Buffer[]): void {
+    const parts = blocks.map((block) => [...partsOf(block)])
+    this.#recovered = parts.flat()
+    for (const { length } of parts) {
+      this.#parts += length
+      this.#tail.push(this.#parts)
+    }
+  }
+
+  confirmed(tail: number): void {
+    const through = this.#parts - tail
+    while (this.#tail.length > 0 && this.#tail[0]! <= through) this.#tail.shift()
+  }
+
+  unconfirmed(): Promise<readonly Uint8Array[]> {
+    return Promise.resolve(this.#recovered)
   }
 
   storeRecords(records: readonly unknown[]): Promise<void> {
@@ -110,6 +137,7 @@ class JavaStore implements BlockStore {
     return new Promise((resolve, reject) => {
       this.#gathered ??= { parts: [], records: 0, bytes: 0, waiting: [] }
       const gathered = this.#gathered
+      this.#parts++
       gathered.parts.push(bytes)
       gathered.records += records
       gathered.bytes += bytes.byteLength
@@ -141,7 +169,9 @@ class JavaStore implements BlockStore {
     this.#timer = null
     const gathered = this.#gathered
     this.#gathered = null
-    if (gathered !== null) this.#send(bytesBlock(gathered.parts), gathered.records, gathered.waiting)
+    if (gathered === null) return
+    this.#send(bytesBlock(gathered.parts, this.#tail.length), gathered.records, gathered.waiting)
+    this.#tail.push(this.#parts)
   }
 
   #send(block: Buffer, records: number, waiting: readonly Waiting[]): void {

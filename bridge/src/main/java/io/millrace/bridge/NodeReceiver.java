@@ -2,10 +2,13 @@ package io.millrace.bridge;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
+import org.apache.spark.SparkEnv;
 import org.apache.spark.storage.StorageLevel;
 import org.apache.spark.streaming.receiver.Receiver;
 import scala.Option;
@@ -28,15 +31,17 @@ final class NodeReceiver extends Receiver<byte[]> {
 
   private final int index;
   private final String host;
-  /** Where Spark will write the first checkpoint of a new job, or null. */
-  private final String firstCheckpoint;
+  /** The job's checkpoint directory, or null. */
+  private final String checkpoint;
+  /** The newest blocks that Spark has of this receiver: those its source may send again. Null on an executor that has just got it. */
+  private transient ArrayDeque<byte[]> tail;
   private transient volatile Session session;
 
-  NodeReceiver(int index, String host, StorageLevel level, String firstCheckpoint) {
+  NodeReceiver(int index, String host, StorageLevel level, String checkpoint) {
     super(level);
     this.index = index;
     this.host = host;
-    this.firstCheckpoint = firstCheckpoint;
+    this.checkpoint = checkpoint;
   }
 
   @Override
@@ -71,7 +76,7 @@ final class NodeReceiver extends Receiver<byte[]> {
 
     private void run() {
       try {
-        if (firstCheckpoint != null) awaitCheckpoint();
+        if (checkpoint != null) awaitCheckpoint();
         if (closing) return;
         NodeProcess started = NodeProcess.start(WorkerSettings.shipped(), "receiver");
         process = started;
@@ -79,7 +84,7 @@ final class NodeReceiver extends Receiver<byte[]> {
           started.kill();
           return;
         }
-        started.link.send(Frame.RECEIVER_START, index, streamId());
+        started.link.send(Frame.RECEIVER_START, index, streamId(), tail());
         Thread rates = new Thread(this::followRate, "millrace-receiver-rate-" + index);
         rates.setDaemon(true);
         rates.start();
@@ -102,7 +107,7 @@ final class NodeReceiver extends Receiver<byte[]> {
      */
     private void awaitCheckpoint() throws IOException {
       Files files = new Files();
-      while (!closing && !files.hasCheckpoint(firstCheckpoint, Files.executorConfiguration())) {
+      while (!closing && !files.hasCheckpoint(checkpoint, Files.executorConfiguration())) {
         try {
           Thread.sleep(CHECKPOINT_POLL_MS);
         } catch (InterruptedException interrupted) {
@@ -148,17 +153,39 @@ final class NodeReceiver extends Receiver<byte[]> {
       }
     }
 
+    /** What the source may send again: as this executor remembers it, or else Spark's log. */
+    private List<Object> tail() {
+      if (tail == null) {
+        tail = new ArrayDeque<>();
+        if (checkpoint != null && SparkEnv.get().conf().getBoolean("spark.streaming.receiver.writeAheadLog.enable", false)) {
+          try {
+            tail.addAll(new ReceiverLog(checkpoint, streamId()).tail());
+          } catch (IOException | RuntimeException unread) {
+            reportError("What the source of receiver " + index + " sends again will count again: the log cannot be read", unread);
+          }
+        }
+      }
+      return new ArrayList<>(tail);
+    }
+
+    private void remember(byte[] block) {
+      tail.addLast(block);
+      while (tail.size() > 1 + ReceiverLog.tailOf(block)) tail.removeFirst();
+    }
+
     /** Body: number of the block, count of its records, the bytes. */
     private void store(NodeProcess from, byte[] body) throws IOException {
       ByteBuffer header = ByteBuffer.wrap(body);
       int number = header.getInt();
       int records = header.getInt();
+      byte[] block = Arrays.copyOfRange(body, 8, body.length);
       try {
-        NodeReceiver.this.store(new Elements(Arrays.copyOfRange(body, 8, body.length), records));
+        NodeReceiver.this.store(new Elements(block, records));
       } catch (RuntimeException failure) {
         from.link.send(Frame.NOT_STORED, number, String.valueOf(failure.getMessage()));
         return;
       }
+      remember(block);
       from.link.send(Frame.STORED, number);
     }
 

@@ -53,7 +53,7 @@ final class StreamingHost {
 
   private void build(Long rememberMs, String directory, List<Object> receivers) throws IOException {
     if (directory != null) streaming.checkpoint(directory);
-    String firstCheckpoint =
+    String checkpoint =
         directory == null ? null : new Files().qualified(directory, streaming.sparkContext().hadoopConfiguration());
     if (rememberMs != null) streaming.remember(new Duration(rememberMs));
     List<JavaDStream<byte[]>> built = new ArrayList<>();
@@ -61,7 +61,7 @@ final class StreamingHost {
     for (int i = 0; i < receivers.size(); i++) {
       List<Object> receiver = Values.list(receivers.get(i));
       built.add(streaming.receiverStream(
-          new NodeReceiver(i, Values.toText(receiver.get(0)), Operations.storageLevel(Values.list(receiver.get(1))), firstCheckpoint)));
+          new NodeReceiver(i, Values.toText(receiver.get(0)), Operations.storageLevel(Values.list(receiver.get(1))), checkpoint)));
     }
     streaming.transform(new ArrayList<>(built), new NoteInputs()).foreachRDD(new HandOver(built));
   }
