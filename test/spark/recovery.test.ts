@@ -8,7 +8,9 @@ import { CountingJob, countingJob } from './counting-job-on-cluster.js'
 import { descendantsOf, eventually, isAlive } from './processes.js'
 import { NEWEST, removeDirectories, versions } from './spark-driver.js'
 
-const tested = Number(process.env.MILLRACE_BUDGET ?? 1) > 1 ? versions : [NEWEST]
+/** The Node driver's death is also that of the submitted job's test. */
+const hasBudget = Number(process.env.MILLRACE_BUDGET ?? 1) > 1
+const tested = hasBudget ? versions : [NEWEST]
 
 describe.each(tested)('On Spark %s, a standalone cluster of two workers', { timeout: 600_000 }, (version) => {
   let job: CountingJob
@@ -51,13 +53,15 @@ describe.each(tested)('On Spark %s, a standalone cluster of two workers', { time
     driver = run()
     await job.caughtUp()
 
-    const jvm = driverJvm()
-    driver.signal('SIGKILL')
-    await driver.ended
-    await eventually(() => !isAlive(jvm))
-    await job.nothingLeft()
-    driver = run()
-    await job.caughtUp()
+    if (hasBudget) {
+      const jvm = driverJvm()
+      driver.signal('SIGKILL')
+      await driver.ended
+      await eventually(() => !isAlive(jvm))
+      await job.nothingLeft()
+      driver = run()
+      await job.caughtUp()
+    }
 
     process.kill(cluster.executors()[0]!, 'SIGKILL')
     await job.caughtUp()
