@@ -18,13 +18,13 @@ globalThis.millraceMessages = 0
 let acknowledged = []
 lines.on('line', (line) => acknowledged.push(...JSON.parse(line)))
 let strayed = []
-let starts = 0
+let errors = 0
 const module = new URL('support/busy-job.mjs', import.meta.url)
 const { default: job } = await import(module)
 const ssc = await run(job, { master: 'local[2]', module }, { ambient: [] })
 ssc.addStreamingListener({
   onBatchSubmitted: ({ batchTime }) => void strayed.push(Date.now() - batchTime),
-  onReceiverStarted: () => void starts++,
+  onReceiverError: () => void errors++,
 })
 
 const at = (numbers, part) => [...numbers].sort((a, b) => a - b)[Math.floor((numbers.length - 1) * part)]
@@ -44,6 +44,8 @@ await new Promise((resolve) => setTimeout(resolve, 5000))
 report('idle')
 await globalThis.millraceBusy.collect()
 report('while tasks compute')
-console.log(`sessions lost: ${starts}, messages processed: ${globalThis.millraceMessages}`)
+console.log(
+  `errors of the receiver, a lost session among them: ${errors}; messages processed: ${globalThis.millraceMessages}`,
+)
 await ssc.stop()
 sender.kill()

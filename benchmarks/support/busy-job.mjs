@@ -1,7 +1,7 @@
 /** The job of `executors-busy.mjs`: messages from MQTT, and tasks that compute for five seconds when told to. */
 import { defineJob, MqttStringReceiver } from '../../dist/index.js'
 
-const conf = { 'spark.ui.enabled': false, 'spark.streaming.concurrentJobs': 2 }
+const conf = { 'spark.streaming.concurrentJobs': 2 }
 
 export default defineJob({ name: 'busy', batchInterval: '100ms', conf }, (ssc) => {
   ssc

@@ -41,7 +41,7 @@ const operations = {
       }),
 }
 
-export default defineJob({ name: 'executors', batchInterval: '1ms', conf: { 'spark.ui.enabled': false } }, (ssc) => {
+export default defineJob({ name: 'executors', batchInterval: '1ms' }, (ssc) => {
   const { shuffle, ...others } = operations
   const rdds = Object.fromEntries(Object.entries(others).map(([name, make]) => [name, make(ssc)]))
   // The map side of a shuffle runs once: every round needs a shuffle of its own.

@@ -5,7 +5,7 @@ const [gigabytes, mapTasks, reduceTasks] = process.env.BENCHMARK_SHUFFLE.split('
 const perTask = Math.floor((gigabytes * 1e6) / mapTasks)
 const keys = (perTask * mapTasks) / 10
 
-export default defineJob({ name: 'large-shuffle', conf: { 'spark.ui.enabled': false } }, async ({ sparkContext }) => {
+export default defineJob({ name: 'large-shuffle' }, async ({ sparkContext }) => {
   const sizes = sparkContext
     .parallelize(
       Array.from({ length: mapTasks }, (_, task) => task),

@@ -27,7 +27,7 @@ async function failureOf(directory: string): Promise<MillraceError> {
   const bundle = await bundleJob(join(directory, 'job.ts'))
   const job: Job = await loadJobModule(bundle)
   try {
-    const ssc = await run(job, { master: 'local[2]', module: bundle.file, conf: [{ 'spark.ui.enabled': false }] })
+    const ssc = await run(job, { master: 'local[2]', module: bundle.file })
     await ssc.awaitTermination()
   } catch (error) {
     if (MillraceError.is(error)) return error
