@@ -8,7 +8,7 @@ import { StandaloneCluster } from './standalone-cluster.js'
 
 type ReceiversJob = typeof import('./fixtures/receivers-job.js')
 
-describe("Receivers of one's own on Spark, a standalone cluster of two workers", { timeout: 300_000 }, () => {
+describe("Receivers of one's own on Spark, a standalone cluster of two workers", { timeout: 600_000 }, () => {
   let cluster: StandaloneCluster
   let job: JobOnSpark<ReceiversJob>
   const events: string[] = []
@@ -28,7 +28,7 @@ describe("Receivers of one's own on Spark, a standalone cluster of two workers",
       onReceiverStopped: note('stopped'),
     })
     await job.ssc.start()
-  }, 300_000)
+  }, 600_000)
   afterAll(async () => {
     await job.ssc.stop()
     await cluster.stop()
