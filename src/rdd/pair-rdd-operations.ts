@@ -63,7 +63,21 @@ export abstract class PairRddOperations extends PairRddActions {
   }
 
   /** As `reduceByKey` to a result of another type: `sequence` adds a value to a copy of `zero`, `combine` merges two results of a key. */
-  aggregateByKey<K, V, C extends Item>(
+  aggregateByKey<K, V, C extends [] | readonly unknown[]>(
+    this: RDD<Pair<K, V>>,
+    zero: C,
+    sequence: (result: C, value: V) => C,
+    combine: (a: C, b: C) => C,
+    partitioning?: Partitioning,
+  ): RDD<Pair<K, C>>
+  aggregateByKey<K, V, C>(
+    this: RDD<Pair<K, V>>,
+    zero: C,
+    sequence: (result: C, value: V) => C,
+    combine: (a: C, b: C) => C,
+    partitioning?: Partitioning,
+  ): RDD<Pair<K, C>>
+  aggregateByKey<K, V, C>(
     this: RDD<Pair<K, V>>,
     zero: C,
     sequence: (result: C, value: V) => C,

@@ -7,10 +7,10 @@ export type Pair<K, V> = readonly [key: K, value: V]
 type AnyValue = {} | null | undefined
 
 /**
- * Any value; the tuples in the union make TypeScript read `[w, 1]` as a pair and `[[w, place], 1]` as a pair with a pair for
- * its key, not as arrays.
+ * Any value; the tuples in the union make TypeScript read `[w, 1]` as a pair, and `[[w, place], 1]` and `[w, [1, 1]]` as pairs
+ * with a pair in them, not as arrays.
  */
-export type Item = AnyValue | [] | [key: AnyValue | [], ...rest: unknown[]]
+export type Item = AnyValue | [] | [key: AnyValue | [], ...rest: (AnyValue | [])[]]
 
 /** What a condition may give: anything to be taken as true or false, but no promise, which would always be true. */
 export type Condition =

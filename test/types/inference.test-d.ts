@@ -182,10 +182,53 @@ describe('RDDs', () => {
         ([s, n], [t, m]) => [s + t, n + m],
       ),
     ).toEqualTypeOf<Promise<[number, number]>>()
+    expectTypeOf(
+      lines.map((line) => [line, [line.length, 1]]).reduceByKey(([s, n], [t, m]) => [s + t, n + m]),
+    ).toEqualTypeOf<RDD<Pair<string, [number, number]>>>()
     expectTypeOf(lines.groupBy((line) => line.length)).toEqualTypeOf<RDD<Pair<number, string[]>>>()
     expectTypeOf(lines.keyBy((line) => [line, line.length]).collectAsMap()).toEqualTypeOf<
       Promise<Map<[string, number], string>>
     >()
+  })
+
+  test('a zero says what is added up, be it a number, a text, a pair or an object', () => {
+    const lengths = lines.map((line) => [line, line.length])
+    expectTypeOf(
+      lengths.aggregateByKey(
+        0,
+        (sum, n) => sum + n,
+        (a, b) => a + b,
+      ),
+    ).toEqualTypeOf<RDD<Pair<string, number>>>()
+    expectTypeOf(
+      lengths.aggregateByKey(
+        '',
+        (text, n) => text + n,
+        (a, b) => a + b,
+      ),
+    ).toEqualTypeOf<RDD<Pair<string, string>>>()
+    expectTypeOf(
+      lengths.aggregateByKey(
+        [0, 0],
+        ([sum, count], n) => [sum + n, count + 1],
+        ([s, c], [t, d]) => [s + t, c + d],
+      ),
+    ).toEqualTypeOf<RDD<Pair<string, [number, number]>>>()
+    expectTypeOf(
+      lengths.aggregateByKey(
+        new Set<number>(),
+        (seen, n) => seen.add(n),
+        (a, b) => new Set([...a, ...b]),
+      ),
+    ).toEqualTypeOf<RDD<Pair<string, Set<number>>>>()
+    expectTypeOf(
+      lines.aggregate(
+        0,
+        (sum, line) => sum + line.length,
+        (a, b) => a + b,
+      ),
+    ).toEqualTypeOf<Promise<number>>()
+    expectTypeOf(lengths.foldByKey(0, (a, b) => a + b)).toEqualTypeOf<RDD<Pair<string, number>>>()
   })
 
   test('a type guard narrows', () => {
