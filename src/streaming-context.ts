@@ -289,7 +289,10 @@ export class StreamingContext extends ProcessContexts {
       })
       // Spark keeps received data by rules of its own.
       if (this.#engine.useJournal !== undefined) this.#log.info(guarantee(this.conf, this.#checkpoint !== null))
+      // A stop that came meanwhile found no checkpoint to close.
+      if (this.#isStopped()) await this.#checkpoint?.close()
       await this.#generator.start(this.#checkpoint, this.conf.get('millrace.recovery.downtime'))
+      if (this.#isStopped()) return
       await this.#engine.receivers.start(this.#receivers)
       this.#bus.post('onStreamingStarted', { time: this.#engine.clock.now() })
     } catch (error) {
@@ -354,6 +357,10 @@ export class StreamingContext extends ProcessContexts {
   async batchesFinished(): Promise<void> {
     await this.#engine.clock.settled()
     await this.#scheduler.finished()
+  }
+
+  #isStopped(): boolean {
+    return this.#state === 'STOPPED'
   }
 
   /** Ends the engine, once. */

@@ -31,6 +31,9 @@ export class JobGenerator {
   #checkpoint: JobCheckpoint | null = null
   #lastCompleted: Time | null = null
   #isStopped = false
+  /** True after a stop that does not wait for the batches of an earlier run: they are left to the next one. */
+  #leavesRest = false
+  #starting: Promise<void> = Promise.resolve()
 
   constructor(options: JobGeneratorOptions) {
     this.#options = options
@@ -39,27 +42,38 @@ export class JobGenerator {
   /**
    * Starts the clock; the first batch is at the next multiple of the batch interval after now. With a checkpoint of an earlier
    * run, first its batches: those begun and not finished run again with the same blocks, the times nobody was there follow
-   * `downtime`.
+   * `downtime`. After a stop it does nothing.
    */
-  async start(checkpoint: JobCheckpoint | null, downtime: Downtime): Promise<void> {
+  start(checkpoint: JobCheckpoint | null, downtime: Downtime): Promise<void> {
+    if (this.#isStopped) return Promise.resolve()
+    const starting = this.#start(checkpoint, downtime)
+    // Whoever started it hears of a failure; a stop only waits.
+    this.#starting = starting.catch(() => {})
+    return starting
+  }
+
+  async #start(checkpoint: JobCheckpoint | null, downtime: Downtime): Promise<void> {
     const { graph, clock } = this.#options
     const next = (Math.floor(clock.now() / graph.batchMs) + 1) * graph.batchMs
     const zeroTime = checkpoint?.zeroTime ?? next - graph.batchMs
     graph.start(zeroTime)
     this.#checkpoint = checkpoint
     const firstTime = checkpoint === null ? next : await this.#recover(checkpoint, next, downtime)
+    if (this.#isStopped) return
     await checkpoint?.started(zeroTime, clock.now())
     if (this.#isStopped) return
     clock.start(firstTime, graph.batchMs, (time) => this.#generate(time))
   }
 
   /**
-   * Stops the clock. With `finish`, blocks that no batch has taken yet go to one more, cut early at the next batch time:
+   * Stops the clock, once batches of an earlier run that are being made again are made. With `finish`, blocks that no batch has taken yet go to one more, cut early at the next batch time:
    * waiting for a long interval to pass would gain nothing.
    */
   async stop(finish: boolean): Promise<void> {
     const { graph, clock, receivers } = this.#options
     this.#isStopped = true
+    if (!finish) this.#leavesRest = true
+    await this.#starting
     const lastTime = await clock.stop()
     if (finish && receivers.hasUnallocatedBlocks) await this.#generate((lastTime ?? graph.zeroTime) + graph.batchMs)
   }
@@ -114,7 +128,8 @@ export class JobGenerator {
     let before: Time | null = null
     for (const [time, { status }] of [...batches]) {
       if (before === null || time > before + graph.batchMs) graph.carryState(before, time)
-      if (status === 'pending') await this.#generate(time)
+      if (status === 'pending' && this.#leavesRest) this.#pending.add(time)
+      else if (status === 'pending') await this.#generate(time)
       else if (status === 'completed') graph.takeInputs(time, await receivers.allocate(time))
       else graph.leaveOutInputs(time)
       before = time

@@ -229,6 +229,45 @@ describe('a job that starts again on its checkpoint directory', () => {
     expect(second.batches).toEqual([[1000, ['a', 'b']]])
   })
 
+  for (const graceful of [true, false]) {
+    it(`can be stopped ${graceful ? 'in order' : 'at once'} while it still takes up the batches of the last run`, async () => {
+      const seen: [number, string[]][] = []
+      let isBroken = true
+      const describeJob: Describe = ({ ssc, hand }) =>
+        ssc.receiverStream(hand).foreachRDD(async (rdd, time) => {
+          if (isBroken) throw new Error('not now')
+          seen.push([time, await rdd.collect()])
+        })
+      const first = await start(0, { describe: describeJob })
+      await first.hand.give('a', 'b')
+      first.clock.advance(1000)
+      await first.hand.give('c')
+      first.clock.advance(1000)
+      await first.ssc.awaitTermination().catch(() => {})
+      isBroken = false
+      const clock = new ManualClock(5000)
+      const log: string[] = []
+      const ssc = new StreamingContext(
+        { appName: 'job', batchInterval: 1000 },
+        { clock, log: new Log('error', {}, (line) => log.push(line)) },
+      )
+      ssc.checkpoint(directory)
+      const hand = new Hand()
+      describeJob({ ssc, hand, clock, batches: [] })
+      const starting = ssc.start()
+      // Somewhere in the start: the directory is opened, or batches are made again.
+      for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+      await ssc.stop({ graceful })
+      await starting
+      await ssc.awaitTermination()
+      expect(log).toEqual([])
+      // It was never given to anyone who could start it.
+      expect(() => hand.isStarted()).toThrow(/before the receiver was started/)
+      await start(6000, { describe: describeJob })
+      expect(seen.flatMap(([, records]) => records)).toEqual(['a', 'b', 'c'])
+    })
+  }
+
   it('never gives a batch a time that an earlier run used, even when the clock went back', async () => {
     const first = await start(50_000)
     await first.nextBatch()

@@ -91,14 +91,15 @@ export class Mosquitto {
     }
   }
 
-  /** Ends it in order (it saves its data), or at once with SIGKILL (it does not). */
-  async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  /** Ends it in order (it saves its data), or at once with SIGKILL (it does not). Resolves to how it ended: 0 in order. */
+  async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | NodeJS.Signals | null> {
     const child = this.#process
     this.#process = null
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
+    if (child === null) return null
+    const exited = child.exitCode !== null || child.signalCode !== null ? null : once(child, 'exit')
     child.kill(signal)
     await exited
+    return child.exitCode ?? child.signalCode
   }
 
   /** Writes the broker's data to disk now. */
