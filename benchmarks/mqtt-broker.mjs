@@ -6,7 +6,7 @@
  *
  * CPU is the subscriber's (user and system), and the broker's beside it: the broker's share of the time is what no subscriber can save.
  *
- *   npm run build && node benchmarks/mqtt-broker.mjs [messages to drain=1000000] [rounds=3] [seconds live=6]
+ *   npm run build && node benchmarks/mqtt-broker.mjs [messages to drain=1000000] [rounds=3] [seconds live=6] [drain|live: only this]
  */
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,15 +20,24 @@ const self = fileURLToPath(import.meta.url)
 const names = Object.keys(subscribers)
 
 if (process.argv[2] === '--subscriber') await subscribe(...process.argv.slice(3))
-else await main(Number(process.argv[2] ?? 1e6), Number(process.argv[3] ?? 3), Number(process.argv[4] ?? 6))
+else
+  await main(
+    Number(process.argv[2] ?? 1e6),
+    Number(process.argv[3] ?? 3),
+    Number(process.argv[4] ?? 6),
+    process.argv[5],
+  )
 
-async function main(messages, rounds, seconds) {
-  const results = Object.fromEntries(['drain', 'live'].map((kind) => [kind, names.map(() => [])]))
+async function main(messages, rounds, seconds, only) {
+  const kinds = ['drain', 'live'].filter((kind) => (only ?? kind) === kind)
+  const results = Object.fromEntries(kinds.map((kind) => [kind, names.map(() => [])]))
   for (let round = 0; round < rounds; round++) {
-    const drained = await drain(messages, round % 2 === 0 ? names : names.toReversed())
-    for (const [i, name] of names.entries()) {
-      results.drain[i].push(drained[name])
-      results.live[i].push(await live(name, seconds))
+    const order = round % 2 === 0 ? names : names.toReversed()
+    const drained = kinds.includes('drain') ? await drain(messages, order) : null
+    for (const name of order) {
+      const i = names.indexOf(name)
+      if (drained !== null) results.drain[i].push(drained[name])
+      if (kinds.includes('live')) results.live[i].push(await live(name, seconds))
     }
   }
   for (const [kind, runs] of Object.entries(results)) {

@@ -1,15 +1,16 @@
 /**
  * How fast an MqttReceiver takes messages from a socket into stored blocks and acknowledges them, with no broker in between, against MQTT.js
  * counting the same messages. With "log" a block is stored when it is in the write ahead log and on disk (fdatasync). Throughput, and this
- * process's CPU (user and system) per message.
+ * process's CPU (user and system) per message, all its threads; beside it the CPU of the sender, which needs a core of its own.
  *
- *   npm run build && node benchmarks/mqtt-ingest.mjs [millions of messages] [rounds]
+ *   npm run build && node benchmarks/mqtt-ingest.mjs [millions of messages=4] [rounds=3] [only the case of this name]
  */
 import { execFileSync, fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cpuSeconds } from './support/processes.mjs'
 
 const self = fileURLToPath(import.meta.url)
 const millions = Number(process.argv[2] ?? 4)
@@ -54,7 +55,7 @@ async function main() {
     { name: '64 B, QoS 1, TLS 1.3', payloadBytes: 64, qos: 1, tls: { key, cert } },
     { name: '64 B, QoS 1, MQTT 3.1.1', payloadBytes: 64, qos: 1, version: 4 },
   ]
-  for (const one of cases) {
+  for (const one of cases.filter(({ name }) => (process.argv[4] ?? name) === name)) {
     const results = { millrace: [], 'mqtt.js': [] }
     for (let round = 0; round < rounds; round++) {
       for (const who of Object.keys(results)) {
@@ -65,7 +66,7 @@ async function main() {
     }
     const [ours, theirs] = Object.values(results).map(median)
     const line = (result) =>
-      `${(result.rate / 1e6).toFixed(2)} M/s  ${(result.megabytes / 1000).toFixed(2)} GB/s  ${result.us.toFixed(3)} us CPU (user ${result.user.toFixed(3)})`
+      `${(result.rate / 1e6).toFixed(2)} M/s  ${(result.megabytes / 1000).toFixed(2)} GB/s  ${result.us.toFixed(3)} us CPU (user ${result.user.toFixed(3)}; sender ${result.senderUs.toFixed(3)})`
     console.log(
       `${one.name.padEnd(26)} millrace ${line(ours)}   mqtt.js ${line(theirs)}   ratio ${(ours.rate / theirs.rate).toFixed(1)}x rate, ${(theirs.us / ours.us).toFixed(1)}x less CPU`,
     )
@@ -80,13 +81,15 @@ async function run(one, who, messages) {
     { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] },
   )
   const port = await new Promise((resolve) => sender.stdout.once('data', (chunk) => resolve(Number(chunk))))
+  const senderSeconds = cpuSeconds(sender.pid)
   const child = fork(self, ['--client', JSON.stringify({ ...one, who, port, messages })], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const result = await new Promise((resolve) => child.once('message', resolve))
+  const senderUs = ((cpuSeconds(sender.pid) - senderSeconds) * 1e6) / messages
   child.disconnect()
   sender.disconnect()
-  return result
+  return { ...result, senderUs }
 }
 
 async function client({ who, port, messages, tls, version = 5, qos, payloadBytes, isLogged = false }) {

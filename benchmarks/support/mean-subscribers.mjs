@@ -6,8 +6,7 @@ const INTERVAL_MS = 500
 export const subscribers = {
   async millrace(url, { clientId }, onMeans) {
     const { MqttJsonReceiver, StreamingContext } = await import('millrace')
-    const conf = { 'spark.ui.enabled': false }
-    const ssc = new StreamingContext({ appName: 'means', batchInterval: INTERVAL_MS, conf })
+    const ssc = new StreamingContext({ appName: 'means', batchInterval: INTERVAL_MS })
     ssc
       .receiverStream(new MqttJsonReceiver(url, 'plant/#', { clientId }))
       .map((reading) => [reading.id, reading.v])
