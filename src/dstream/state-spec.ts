@@ -41,11 +41,12 @@ export interface StateOptions {
 export class StateSpec<K, V, S, M> {
   /** Tells specs of different types apart; not there at run time. @internal */
   declare readonly types: (key: K, value: V, state: S) => M
-  #options: StateOptions
+  /** A plain field: the test harness copies specs to threads. @internal */
+  options: StateOptions
 
   private constructor(f: AnyFunction, isTimed: boolean) {
     if (typeof f !== 'function') throw new MillraceError('ILLEGAL_ARGUMENT', `A StateSpec needs a function, not ${f}.`)
-    this.#options = { f, isTimed, initialState: null, partitioning: undefined, timeoutMs: null }
+    this.options = { f, isTimed, initialState: null, partitioning: undefined, timeoutMs: null }
   }
 
   /** A spec for `f(key, value, state)`, every result of which is a record. Throws `ILLEGAL_ARGUMENT` for what is no function. */
@@ -81,7 +82,7 @@ export class StateSpec<K, V, S, M> {
         'ILLEGAL_ARGUMENT',
         `The initial state must be an RDD or an array of pairs, not ${states}.`,
       )
-    this.#options = { ...this.#options, initialState: states }
+    this.options = { ...this.options, initialState: states }
     return this
   }
 
@@ -92,18 +93,13 @@ export class StateSpec<K, V, S, M> {
 
   /** Where each key lives. */
   partitioner(partitioner: Partitioning): this {
-    this.#options = { ...this.#options, partitioning: partitioner }
+    this.options = { ...this.options, partitioning: partitioner }
     return this
   }
 
   /** Removes a state for whose key nothing came for longer than `idle`, after one last call with `isTimingOut()` true. Looked for at the checkpoint times of the states, every 10 batches unless told otherwise. */
   timeout(idle: Duration): this {
-    this.#options = { ...this.#options, timeoutMs: toMilliseconds(idle) }
+    this.options = { ...this.options, timeoutMs: toMilliseconds(idle) }
     return this
-  }
-
-  /** @internal */
-  get options(): StateOptions {
-    return this.#options
   }
 }

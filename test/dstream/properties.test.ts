@@ -4,6 +4,7 @@ import { type DStream, Receiver, StateSpec, StorageLevel } from 'millrace'
 import { runBatches } from 'millrace/testing'
 import { describe, expect, test } from 'vitest'
 import { settle } from '../support/contexts.js'
+import { masters } from '../support/masters.js'
 import {
   applied,
   type Batches,
@@ -51,7 +52,7 @@ describe('a pipeline over batches', () => {
     )
   })
 
-  test.each(['local[1]', 'local[2]', 'local[4]'])('gives the same on %s', { timeout: 300_000 }, async (master) => {
+  test.each(masters.slice(1))('gives the same on %s', { timeout: 300_000 }, async (master) => {
     await fc.assert(
       fc.asyncProperty(batchesOfRecords, pipelines(4), async (batches, operations) => {
         expect(multisets(await outputs(batches, operations, 3, master)), named(operations)).toEqual(

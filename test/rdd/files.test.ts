@@ -1,3 +1,4 @@
+/** RDDs read from files, written to files and piped through commands. In this thread, as a script runs them; test/engine/operations.test.ts holds threads to what they give here. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'

@@ -1,4 +1,4 @@
-/** Jobs that are called off, grouped and described; answers in time. */
+/** Jobs that are called off, grouped and described; answers in time: what the driver does, so in this thread. */
 import { MillraceError, StreamingContext } from 'millrace'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { normalQuantile, studentQuantile } from '../../dist/rdd/partial-result.js'

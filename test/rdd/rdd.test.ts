@@ -1,3 +1,4 @@
+/** What operations of RDDs mean. In this thread, as a script runs them; test/engine/operations.test.ts holds threads to what they give here. */
 import { MillraceError, RangePartitioner, type RDD, StreamingContext } from 'millrace'
 import { describe, expect, test } from 'vitest'
 
