@@ -269,7 +269,10 @@ export function resolveConnection(
   if (password !== null && typeof password !== 'string' && !Buffer.isBuffer(password)) {
     throw invalidOption('password', `Expected a text or a Buffer, not a ${typeof password}.`)
   }
-  if (password !== null && username === null) throw invalidOption('password', 'It needs a username beside it.')
+  // MQTT 5 has passwords without a name; the encoder of MQTT.js has not.
+  if (password !== null && username === null) {
+    throw invalidOption('password', "It needs a username beside it; for a broker that looks at the password alone, ''.")
+  }
   const keepaliveSeconds = integer(options, 'keepalive', 1, 65_535, 60)
   return {
     addresses: urls.map((url) => url.address),

@@ -110,7 +110,7 @@ test.each([
   [{ coalesce: 'soon' }, /coalesce is wrong.*duration/],
   [{ username: 7 }, /username.*not the number 7/],
   [{ username: 'joe', password: 12_345 }, /password is wrong\. Expected a text or a Buffer, not a number/],
-  [{ password: 'hunter2' }, /password is wrong\. It needs a username/],
+  [{ password: 'hunter2' }, /password is wrong\. It needs a username beside it; .* ''\./],
 ])('the options %j are refused', (options, text) => {
   expect(make(broker, 'a', options)).toThrow(code('MQTT_INVALID_OPTION'))
   expect(make(broker, 'a', options)).toThrow(text)
