@@ -65,6 +65,7 @@ export type ErrorCode =
   | 'FILE_NOT_FOUND'
   | 'JAVA_NOT_FOUND'
   | 'SPARK_NOT_FOUND'
+  | 'NODE_NOT_FOUND'
   | 'SPARK_FAILED'
   | 'BRIDGE_PROTOCOL_ERROR'
   | 'INTERNAL'

@@ -1,9 +1,11 @@
 /** Receivers of one's own beside Spark's executors: all ways to store, to start again and to stop mean what they mean elsewhere. */
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { ReceiverInfo } from 'millrace'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type JobOnSpark, jobOnSpark } from './job-on-spark.js'
-import { eventually } from './processes.js'
-import { NEWEST, removeDirectories } from './spark-driver.js'
+import { eventually, isAlive } from './processes.js'
+import { NEWEST, removeDirectories, temporaryDirectory } from './spark-driver.js'
 import { StandaloneCluster } from './standalone-cluster.js'
 
 type ReceiversJob = typeof import('./fixtures/receivers-job.js')
@@ -17,7 +19,13 @@ describe("Receivers of one's own on Spark, a standalone cluster of two workers",
     cluster = await StandaloneCluster.start(NEWEST)
     job = await jobOnSpark<ReceiversJob>('receivers-job', {
       master: cluster.url,
-      conf: { 'spark.ui.enabled': 'true', 'spark.ui.port': '0' },
+      conf: {
+        'spark.ui.enabled': 'true',
+        'spark.ui.port': '0',
+        'spark.streaming.receiverRestartDelay': '100',
+        // Blocks stay where Spark's pages can be asked for them.
+        'spark.streaming.unpersist': 'false',
+      },
     })
     const note = (what: string) => (receiver: ReceiverInfo) => {
       events.push(`${what} ${receiver.name}: ${receiver.lastErrorMessage}: ${receiver.lastError}`)
@@ -54,6 +62,31 @@ describe("Receivers of one's own on Spark, a standalone cluster of two workers",
     expect(job.module.seen.single).toEqual(Array.from({ length: 100 }, (_, i) => i))
   })
 
+  it("have two copies of what they store at a level with two, by Spark's own block info", async () => {
+    const page = `${job.ssc.sparkContext.uiWebUrl}/storage/`
+    const places = await eventually(async () => {
+      const block = (await (await fetch(page)).text())
+        .split(/(?=input-\d+-\d+)/)
+        .find((row) => row.startsWith('input-1-'))
+      return block === undefined ? null : [...block.matchAll(/127\.0\.0\.\d(?=:\d)/g)].map(([host]) => host)
+    })
+    expect(new Set(places)).toEqual(new Set(['127.0.0.1', '127.0.0.2']))
+  })
+
+  it('print to the log of their executor, and start again there when their process is killed', async () => {
+    const pids = (index: number, name: string): number[] =>
+      [...cluster.executorLogs(index).matchAll(new RegExp(`^${name} runs as (\\d+)$`, 'gm'))].map(([, pid]) =>
+        Number(pid),
+      )
+    expect(pids(0, 'blocks').length).toBeGreaterThan(0)
+    const [first] = pids(1, 'single')
+    process.kill(first!, 'SIGKILL')
+    await eventually(() => job.module.seen.single.length >= 200)
+    expect(pids(1, 'single')).toHaveLength(2)
+    expect(isAlive(first!)).toBe(false)
+    expect(events.filter((event) => event.includes('exit code 137'))).not.toEqual([])
+  })
+
   it('store blocks, and restart when they say so', async () => {
     await eventually(() => job.module.seen.blocks.includes('start 3 block 2'))
     const { blocks } = job.module.seen
@@ -75,6 +108,32 @@ describe("Receivers of one's own on Spark, a standalone cluster of two workers",
       'error Enough-2: Nearly done: nothing serious',
       'stopped Enough-2: That is enough: nothing serious',
     ])
+  })
+
+  it('and tasks name each worker that has no Node, or one too old', async () => {
+    await job.ssc.stop()
+    const node = join(temporaryDirectory(), 'node')
+    writeFileSync(node, `#!/bin/sh\n[ "$SPARK_LOCAL_IP" = 127.0.0.1 ] && exec /nowhere/node "$@"\necho v18.20.8\n`)
+    chmodSync(node, 0o755)
+    const nodeless = await jobOnSpark<typeof import('./fixtures/nodeless-job.js')>('nodeless-job', {
+      master: cluster.url,
+      conf: { 'millrace.node': node },
+    })
+    const said = new Map<number, string>()
+    nodeless.ssc.addStreamingListener({
+      onReceiverStopped: ({ streamId, lastErrorMessage }) => {
+        said.set(streamId, lastErrorMessage)
+      },
+    })
+    await nodeless.ssc.start()
+    const { failures } = nodeless.module
+    await eventually(() => failures.length > 0)
+    const says = (stream: number, text: string): Promise<boolean> => eventually(() => said.get(stream)?.includes(text))
+    await says(0, `NODE_NOT_FOUND: There is no Node on 127.0.0.1: ${node} cannot be started.`)
+    await says(1, `NODE_NOT_FOUND: Node (${node}) on 127.0.0.2 is v18.20.8. Millrace needs Node 20.19 or newer`)
+    await nodeless.ssc.stop()
+    expect(failures[0]).toMatchObject({ name: 'MillraceError', code: 'NODE_NOT_FOUND' })
+    expect(String(failures[0])).toMatch(/ on 127\.0\.0\.[12]/)
   })
 
   const nextBatch = (): Promise<void> =>

@@ -1,7 +1,7 @@
 /** A standalone Spark cluster on loopback: a Master and two Workers, on 127.0.0.1 and 127.0.0.2, each a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { javaModuleOptions } from '../../dist/engine/spark/spark-jvm.js'
 import { freePort } from '../support/mosquitto.js'
 import { descendantsOf, eventually } from './processes.js'
@@ -82,12 +82,12 @@ export class StandaloneCluster {
 
   /** What the drivers on the workers printed. */
   driverLogs(): string {
-    const drivers = hosts.flatMap((_, index) =>
-      readdirSync(this.workDirectory(index))
-        .filter((name) => name.startsWith('driver-'))
-        .map((name) => join(this.workDirectory(index), name, 'stderr')),
-    )
-    return drivers.map((file) => (existsSync(file) ? readFileSync(file, 'utf8') : '')).join('\n')
+    return hosts.map((_, index) => this.#errorOutput(index, 'driver-')).join('\n')
+  }
+
+  /** What the executors of a worker printed: those that run, and those that ran. */
+  executorLogs(index: number): string {
+    return this.#errorOutput(index, 'app-')
   }
 
   /** Kills a worker as a crash would: its executors notice, and end. */
@@ -114,6 +114,14 @@ export class StandaloneCluster {
     const ended = running.map((child) => new Promise((resolve) => child.once('exit', resolve)))
     for (const child of running) child.kill('SIGTERM')
     await Promise.all(ended)
+  }
+
+  #errorOutput(index: number, owner: string): string {
+    const work = this.workDirectory(index)
+    const logs = (readdirSync(work, { recursive: true }) as string[])
+      .filter((name) => name.startsWith(owner) && basename(name) === 'stderr')
+      .map((name) => readFileSync(join(work, name), 'utf8'))
+    return logs.join('\n')
   }
 
   #start(main: string, args: readonly string[], host: string): ChildProcess {

@@ -14,6 +14,21 @@ public final class NodeFailure extends RuntimeException {
     this.json = json;
   }
 
+  /** A failure that the bridge found: the Node driver makes a MillraceError of it, with this code. */
+  static NodeFailure coded(String code, String message) {
+    return new NodeFailure(code + ": " + message, "{\"name\":\"MillraceError\",\"message\":" + quoted(message)
+        + ",\"stack\":null,\"code\":" + quoted(code) + ",\"details\":null,\"cause\":null}");
+  }
+
+  private static String quoted(String text) {
+    StringBuilder json = new StringBuilder("\"");
+    text.chars().forEach(unit -> {
+      if (unit < ' ' || unit == '"' || unit == '\\') json.append(String.format("\\u%04x", unit));
+      else json.append((char) unit);
+    });
+    return json.append('"').toString();
+  }
+
   /** The error as ErrorData in JSON, or null when Node had no chance to say what happened. */
   String json() {
     return json;

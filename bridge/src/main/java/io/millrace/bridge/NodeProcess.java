@@ -5,10 +5,14 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.spark.SparkEnv;
 
 /**
@@ -24,7 +28,10 @@ final class NodeProcess implements AutoCloseable {
   /** What a shell ends with when it cannot start a command. */
   private static final int NOT_FOUND = 127;
   private static final int NOT_EXECUTABLE = 126;
+  private static final Pattern VERSION = Pattern.compile("v?(\\d{1,4})(?:\\.(\\d{1,4}))?.*", Pattern.DOTALL);
   private static final int[] OLDEST_NODE = {20, 19};
+  private static final long GREETING_MS_MAX = 60_000;
+  private static final long VERSION_MS_MAX = 5_000;
 
   private final Process process;
   final FrameLink link;
@@ -51,9 +58,9 @@ final class NodeProcess implements AutoCloseable {
   }
 
   /**
-   * Starts Node with `role` as the last argument and reads its greeting. Throws IOException that says what to do when there is no
-   * Node, when it is too old, when it ends before greeting, or when it speaks another version of the protocol; and NodeFailure with
-   * what the job threw while it was loaded.
+   * Starts Node with `role` as the last argument and reads its greeting. Throws IOException that says what to do when it ends or is
+   * silent before greeting, or speaks another version of the protocol; NodeFailure with NODE_NOT_FOUND when there is no Node or it is
+   * too old, and with what the job threw while it was loaded.
    */
   static NodeProcess start(WorkerSettings settings, String role) throws IOException {
     Process process = builder(settings, role, REDIRECT).start();
@@ -71,12 +78,19 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private static NodeProcess greeted(WorkerSettings settings, Process process, InputStream frames) throws IOException {
+    CompletableFuture<Void> deadline = CompletableFuture.runAsync(() -> {
+      // What it started may hold the pipe open.
+      process.descendants().forEach(ProcessHandle::destroyForcibly);
+      process.destroyForcibly();
+    }, CompletableFuture.delayedExecutor(GREETING_MS_MAX, TimeUnit.MILLISECONDS));
     try {
       FrameLink link = new FrameLink(frames, process.getOutputStream());
       Frame hello = link.read();
-      if (hello == null || hello.type != Frame.HELLO) throw new IOException(noGreeting(settings, process));
+      boolean isLate = !deadline.cancel(false);
+      if (hello == null || hello.type != Frame.HELLO) throw noGreeting(settings, process, isLate);
       return new NodeProcess(process, link, checkedVersion(settings, Values.decode(hello.body)));
     } catch (IOException | RuntimeException failure) {
+      deadline.cancel(false);
       process.destroyForcibly();
       throw failure;
     }
@@ -90,10 +104,7 @@ final class NodeProcess implements AutoCloseable {
           + ". Both come with the millrace package: install one version of it and submit again.");
     }
     String version = Values.toText(greeting.get(1));
-    if (isTooOld(version)) {
-      throw new IOException("Node (" + settings.node + ") on " + host() + " is " + version + ". Millrace needs Node 20.19 or newer: install it"
-          + " there, set millrace.node to the path of another one, or ship one with spark.archives.");
-    }
+    if (isTooOld(version)) throw tooOld(settings, version);
     if (greeting.size() > 2 && greeting.get(2) != null) {
       throw new NodeFailure(Values.toText(greeting.get(2)), Values.toText(greeting.get(3)));
     }
@@ -101,9 +112,27 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private static boolean isTooOld(String version) {
-    String[] parts = version.split("\\.");
-    int major = Integer.parseInt(parts[0]);
-    return major < OLDEST_NODE[0] || (major == OLDEST_NODE[0] && Integer.parseInt(parts[1]) < OLDEST_NODE[1]);
+    Matcher parts = VERSION.matcher(version);
+    if (!parts.matches()) return false;
+    int major = Integer.parseInt(parts.group(1));
+    int minor = parts.group(2) == null ? 0 : Integer.parseInt(parts.group(2));
+    return major < OLDEST_NODE[0] || (major == OLDEST_NODE[0] && minor < OLDEST_NODE[1]);
+  }
+
+  private static NodeFailure tooOld(WorkerSettings settings, String version) {
+    return NodeFailure.coded("NODE_NOT_FOUND", "Node (" + settings.node + ") on " + host() + " is " + version
+        + ". Millrace needs Node 20.19 or newer: install it there, set millrace.node to the path of another one, or ship one with"
+        + " spark.archives.");
+  }
+
+  /** What `node --version` prints, or "" when it prints nothing in time: one that is much too old cannot even load the bundle. */
+  private static String askedVersion(WorkerSettings settings) throws IOException, InterruptedException {
+    Process asked = new ProcessBuilder(settings.node, "--version").redirectErrorStream(true).start();
+    if (asked.waitFor(VERSION_MS_MAX, TimeUnit.MILLISECONDS)) {
+      return new String(asked.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+    }
+    asked.destroyForcibly();
+    return "";
   }
 
   private static String host() {
@@ -114,19 +143,24 @@ final class NodeProcess implements AutoCloseable {
     }
   }
 
-  private static String noGreeting(WorkerSettings settings, Process process) {
+  private static IOException noGreeting(WorkerSettings settings, Process process, boolean isLate) throws IOException {
+    String node = "Node (" + settings.node + ") on " + host();
+    if (isLate) return new IOException(node + " said nothing for " + GREETING_MS_MAX / 1000 + " seconds after its start, and was killed.");
     Integer code = null;
+    String version = "";
     try {
       if (process.waitFor(2, TimeUnit.SECONDS)) code = process.exitValue();
+      if (code != null && (code == NOT_FOUND || code == NOT_EXECUTABLE)) {
+        throw NodeFailure.coded("NODE_NOT_FOUND", "There is no Node on " + host() + ": " + settings.node + " cannot be started. Install"
+            + " Node 20.19 or newer there, set millrace.node to its path, or ship it with spark.archives.");
+      }
+      version = askedVersion(settings);
     } catch (InterruptedException interrupted) {
       Thread.currentThread().interrupt();
     }
-    if (code != null && (code == NOT_FOUND || code == NOT_EXECUTABLE)) {
-      return "There is no Node on " + host() + ": " + settings.node + " cannot be started. Install Node 20.19 or newer there,"
-          + " set millrace.node to its path, or ship it with spark.archives.";
-    }
-    return "Node (" + settings.node + ") on " + host() + " ended before it was ready" + (code == null ? "" : ", with exit code " + code)
-        + ". Its own words are in the standard error of the process that started it.";
+    if (isTooOld(version)) throw tooOld(settings, version);
+    return new IOException(node + " ended before it was ready" + (code == null ? "" : ", with exit code " + code)
+        + ". Its own words are in the standard error of the process that started it.");
   }
 
   boolean isAlive() {
