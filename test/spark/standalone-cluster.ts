@@ -47,16 +47,23 @@ export class StandaloneCluster {
   static async start(version: string, environment: NodeJS.ProcessEnv = {}): Promise<StandaloneCluster> {
     const home = await sparkHome(version)
     const cluster = new StandaloneCluster(home, await freePort(), await freePort(), environment)
-    await eventually(() => cluster.state())
-    for (const index of hosts.keys()) cluster.startWorker(index)
-    await cluster.workersAlive(hosts.length)
+    try {
+      await eventually(() => cluster.state())
+      for (const index of hosts.keys()) cluster.startWorker(index)
+      await cluster.workersAlive(hosts.length)
+    } catch (error) {
+      await cluster.stop()
+      throw error
+    }
     return cluster
   }
 
   /** What the Master knows, or null while it does not answer. */
   async state(): Promise<MasterState | null> {
     const answer = await fetch(this.#page).catch(() => null)
-    return answer === null || !answer.ok ? null : ((await answer.json()) as MasterState)
+    // A Master that is starting gives a page for people at this address too.
+    const isState = answer?.ok === true && answer.headers.get('content-type')?.includes('json') === true
+    return isState ? ((await answer.json()) as MasterState) : null
   }
 
   /** Resolves when so many workers are alive in the eyes of the Master. */

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.spark.SparkEnv;
@@ -78,7 +79,9 @@ final class NodeProcess implements AutoCloseable {
   }
 
   private static NodeProcess greeted(WorkerSettings settings, Process process, InputStream frames) throws IOException {
+    AtomicBoolean isLate = new AtomicBoolean();
     CompletableFuture<Void> deadline = CompletableFuture.runAsync(() -> {
+      isLate.set(true);
       // What it started may hold the pipe open.
       process.descendants().forEach(ProcessHandle::destroyForcibly);
       process.destroyForcibly();
@@ -86,13 +89,15 @@ final class NodeProcess implements AutoCloseable {
     try {
       FrameLink link = new FrameLink(frames, process.getOutputStream());
       Frame hello = link.read();
-      boolean isLate = !deadline.cancel(false);
-      if (hello == null || hello.type != Frame.HELLO) throw noGreeting(settings, process, isLate);
+      if (hello == null || hello.type != Frame.HELLO) throw noGreeting(settings, process);
       return new NodeProcess(process, link, checkedVersion(settings, Values.decode(hello.body)));
     } catch (IOException | RuntimeException failure) {
-      deadline.cancel(false);
       process.destroyForcibly();
-      throw failure;
+      if (!isLate.get()) throw failure;
+      throw new IOException("Node (" + settings.node + ") on " + host() + " said nothing for " + GREETING_MS_MAX / 1000
+          + " seconds after its start, and was killed.", failure);
+    } finally {
+      deadline.cancel(false);
     }
   }
 
@@ -143,9 +148,7 @@ final class NodeProcess implements AutoCloseable {
     }
   }
 
-  private static IOException noGreeting(WorkerSettings settings, Process process, boolean isLate) throws IOException {
-    String node = "Node (" + settings.node + ") on " + host();
-    if (isLate) return new IOException(node + " said nothing for " + GREETING_MS_MAX / 1000 + " seconds after its start, and was killed.");
+  private static IOException noGreeting(WorkerSettings settings, Process process) throws IOException {
     Integer code = null;
     String version = "";
     try {
@@ -159,8 +162,8 @@ final class NodeProcess implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     if (isTooOld(version)) throw tooOld(settings, version);
-    return new IOException(node + " ended before it was ready" + (code == null ? "" : ", with exit code " + code)
-        + ". Its own words are in the standard error of the process that started it.");
+    return new IOException("Node (" + settings.node + ") on " + host() + " ended before it was ready"
+        + (code == null ? "" : ", with exit code " + code) + ". Its own words are in the standard error of the process that started it.");
   }
 
   boolean isAlive() {
