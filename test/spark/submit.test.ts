@@ -1,4 +1,6 @@
 /** Jobs that spark-submit starts: the JVM is the parent of the Node driver. On a worker of a standalone cluster, and on this machine. */
+import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest'
 import { cli, files, printedBatches } from '../cli/cli.js'
 import { CountingJob, countingJob } from './counting-job-on-cluster.js'
@@ -44,20 +46,31 @@ describe('millrace submit', { timeout: 600_000 }, () => {
     expect(job.totals).toMatchObject({ keys: job.published, sum: job.published })
   })
 
-  it('runs the driver here in client mode, with its output and its status', async () => {
+  it('runs the driver here in client mode, with its output and its status; native code must be on the machine', async () => {
     const directory = files({
+      'node_modules/squaring/package.json': '{"name":"squaring","main":"main.js"}',
+      'node_modules/squaring/binding.gyp': '{}',
+      'node_modules/squaring/main.js': 'exports.square = (n) => n * n',
       'job.ts': `
         import { defineJob } from 'millrace'
+        import { square } from 'squaring'
         export default defineJob({ name: 'squares', batchInterval: '200ms' }, (ssc) => {
-          ssc.queueStream([[1, 2], [3]]).map((n) => n * n).print()
+          ssc.queueStream([[1, 2], [3]]).map((n) => square(n)).print()
         })`,
     })
     const args = ['--master', 'local[2]', '--deploy-mode', 'client', '--batches', '2']
     const conf = ['--conf', 'millrace.engine=spark', '--conf', `millrace.node=${process.execPath}`]
-    const { status, stdout } = await cli(['submit', 'job.ts', ...args, ...conf], {
-      cwd: directory,
-      env: { SPARK_HOME: job.cluster.home, XDG_CACHE_HOME: directory },
-    })
+    const submit = (env: Record<string, string>): ReturnType<typeof cli> =>
+      cli(['submit', 'job.ts', ...args, ...conf], {
+        cwd: directory,
+        env: { SPARK_HOME: job.cluster.home, XDG_CACHE_HOME: directory, ...env },
+      })
+    const without = await submit({})
+    expect(without.stderr).toContain(
+      `The package squaring has native code, which does not travel with the job, and on ${hostname()} it is not there`,
+    )
+    expect(without.status).not.toBe(0)
+    const { status, stdout } = await submit({ NODE_PATH: join(directory, 'node_modules') })
     expect(printedBatches(stdout)).toEqual([['1', '4'], ['9']])
     expect(status).toBe(0)
   })
