@@ -1,8 +1,12 @@
 /** The newest blocks of a stream: those its source may send again, and those its receiver wants to remember. */
 import { blockNumber, type LoggedBlock } from './logged-block.js'
 
-/** A source sends again what it has no acknowledgement for, and holds no more than this without; older blocks are not kept for comparison. */
-const MAX_UNCONFIRMED_RECORDS = 300_000
+/**
+ * A source sends again what it has no acknowledgement for; blocks older than so many records are not kept for comparison. A broker
+ * that limits what is in flight holds far less; one that does not (Mosquitto with max_inflight_messages 0, gone on from its
+ * files) sends all it has.
+ */
+const MAX_UNCONFIRMED_RECORDS = 2_000_000
 
 export class StreamTail {
   readonly #blocks: LoggedBlock[] = []
