@@ -11,6 +11,7 @@ import type { SpillDirectory } from '../../storage/spill-directory.js'
 import { readStored } from '../../storage/stored-bytes.js'
 import type { Clock, Time } from '../../time.js'
 import type { BlockGroups, LoggedInput, ReceiverHost, ReceiverListener } from '../engine.js'
+import { BlockTurns } from './block-turns.js'
 import { InputRoom, type Room } from './input-room.js'
 import { ReceivedBlockTracker } from './received-block-tracker.js'
 import { ReceivedLog } from './received-log.js'
@@ -162,13 +163,14 @@ export class ReceiverTracker implements ReceiverHost {
       const name = this.#receivers.get(streamId)?.constructor.name ?? ''
       this.#options.listener.receiverError({ streamId, name, message, error })
     }
+    const turns = new BlockTurns()
     return {
       storeRecords: (records) =>
-        this.#add(streamId, { type: 'records', records }, records.length, estimateBytes(records), report),
+        this.#add(turns, streamId, { type: 'records', records }, records.length, estimateBytes(records), report),
       storeBytes: ({ bytes, records }) =>
-        this.#add(streamId, { type: 'bytes', bytes }, records, bytes.byteLength, report),
+        this.#add(turns, streamId, { type: 'bytes', bytes }, records, bytes.byteLength, report),
       storeShared: ({ format, stored, records }) =>
-        this.#add(streamId, { type: 'stored', format, stored }, records, stored.length, report),
+        this.#add(turns, streamId, { type: 'stored', format, stored }, records, stored.length, report),
       confirmed: (tail) => this.#log?.confirmed(streamId, tail),
       unconfirmed: async () => (await this.#log?.unconfirmed(streamId)) ?? [],
       remembered: async (records) => (await this.#log?.remembered(streamId, records)) ?? [],
@@ -176,6 +178,7 @@ export class ReceiverTracker implements ReceiverHost {
   }
 
   async #add(
+    turns: BlockTurns,
     streamId: number,
     content: KeptContent | StoredContent,
     records: number,
@@ -183,22 +186,32 @@ export class ReceiverTracker implements ReceiverHost {
     report: (message: string, error: Error) => void,
   ): Promise<void> {
     const { clock, blockIntervalMs, blocks } = this.#options
-    const found = this.#room.take(bytes, this.#receivers.get(streamId)!.storageLevel)
-    const room = found instanceof Promise ? await found : found
-    const slot = Math.floor(clock.now() / blockIntervalMs)
-    const id = `input-${streamId}-${this.#nextBlock++}`
-    const block: BlockInfo = { id, streamId, records, bytes, slot, locations: [0] }
-    try {
-      if (this.#log !== null) await this.#log.add(block, await toLog(content), report)
-      blocks.put(id, content)
-      if (room.isInFile) await this.#toDisk(id, content)
-    } catch (error) {
-      blocks.remove(id)
-      room.account.release(bytes)
-      throw error
-    }
-    this.#waiting.set(id, room)
-    this.#tracker.apply({ type: 'blockAdded', block })
+    const { room, block, logged } = await turns.entering.next(async () => {
+      const kept = this.#log === null ? null : await toLog(content)
+      const found = this.#room.take(bytes, this.#receivers.get(streamId)!.storageLevel)
+      const room = found instanceof Promise ? await found : found
+      const slot = Math.floor(clock.now() / blockIntervalMs)
+      const id = `input-${streamId}-${this.#nextBlock++}`
+      const block: BlockInfo = { id, streamId, records, bytes, slot, locations: [0] }
+      // Not waited for before the next block enters: many are written at once.
+      const logged = kept === null ? null : this.#log!.add(block, kept, report)
+      // Its failure is told below, when it is this block's turn.
+      logged?.catch(() => {})
+      return { room, block, logged }
+    })
+    await turns.storing.next(async () => {
+      try {
+        if (logged !== null) await logged
+        blocks.put(block.id, content)
+        if (room.isInFile) await this.#toDisk(block.id, content)
+      } catch (error) {
+        blocks.remove(block.id)
+        room.account.release(bytes)
+        throw error
+      }
+      this.#waiting.set(block.id, room)
+      this.#tracker.apply({ type: 'blockAdded', block })
+    })
   }
 
   /** Moves a block from memory to the log, which has it already, or to a file. */
