@@ -69,7 +69,8 @@ describe.each(['Mosquitto', 'Mosquitto over TLS', 'HiveMQ'] as const)('over netw
 })
 
 describe.each(['Mosquitto', 'HiveMQ'] as const)('over the end of the broker, %s', (make) => {
-  const count = 100_000 * budget
+  // HiveMQ needs a minute for a hundred thousand messages in its files: a budget of 5 has as many.
+  const count = (make === 'HiveMQ' ? 20_000 : 100_000) * budget
   let broker: Mosquitto | HiveMQ
   beforeAll(async () => {
     broker = make === 'HiveMQ' ? await HiveMQ.start() : await Mosquitto.start({ persistence: true, config: roomy })
