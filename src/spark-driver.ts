@@ -1,7 +1,7 @@
 /** The Node driver of a job that spark-submit started: its JVM is the parent, its settings are what spark-submit was told. */
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Conf, type ConfLayer } from './conf.js'
+import { contentHash } from './engine/content-files.js'
 import { BridgeConnection } from './engine/spark/bridge-connection.js'
 import { JavaLink } from './engine/spark/java-link.js'
 import { engineFor } from './engines.js'
@@ -16,7 +16,7 @@ export async function driveOnSpark(job: Job): Promise<void> {
   await connection.ready
   const layer: ConfLayer = { source: 'spark-submit', values: settingsOf(connection.settings) }
   const code = readFileSync(process.argv[1]!, 'utf8')
-  const bundle = { code, hash: createHash('sha256').update(code).digest('hex').slice(0, 16) }
+  const bundle = { code, hash: contentHash(code) }
   const attached = { connection, bundle }
   const parts = { ambient: [], engine: (setup: Parameters<typeof engineFor>[0]) => engineFor(setup, { attached }) }
   // Without its JVM there is nothing this process could still do.

@@ -10,7 +10,7 @@ import { type RetainedBatch, RetainedBatches } from '../scheduler/retained-batch
 import { type Command, type Given, table, UsageError } from './command.js'
 import { runOptions, takeSettings } from './running-job.js'
 
-const { master, conf } = runOptions as Required<typeof runOptions>
+const { master, conf } = runOptions
 
 export const replay: Command = {
   name: 'replay',
@@ -24,8 +24,8 @@ export const replay: Command = {
       help: 'the batch: the milliseconds that print shows, or a date; without it, the batches there are',
     },
     'print-only': { type: 'boolean', help: 'leave out all outputs but print' },
-    master: master!,
-    conf: conf!,
+    master,
+    conf,
   },
   notes: [
     'The batch runs with the records it had and the state before it, and prints what it printed. Other outputs run as well, for',

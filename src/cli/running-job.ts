@@ -6,7 +6,7 @@ import type { CommandOption, Given } from './command.js'
 import { StatusLine } from './status-line.js'
 
 /** The options of every verb that runs a job. */
-export const runOptions: Readonly<Record<string, CommandOption>> = {
+export const runOptions: Readonly<Record<'master' | 'conf' | 'checkpoint' | 'batches' | 'status', CommandOption>> = {
   master: {
     type: 'string',
     placeholder: 'MASTER',

@@ -15,22 +15,22 @@ import { moduleSource } from '../worker-graph.js'
 import { type Command, type Given, UsageError } from './command.js'
 import { runOptions, takeSettings } from './running-job.js'
 
-const { master, conf, checkpoint, batches } = runOptions as Record<keyof typeof runOptions, (typeof runOptions)[string]>
+const { master, conf, checkpoint, batches } = runOptions
 
 export const submit: Command = {
   name: 'submit',
   summary: 'hand a job to a Spark cluster',
   positionals: '<job.ts>',
   options: {
-    master: { ...master!, help: 'the cluster: spark://host:port, yarn, k8s://https://host:port' },
+    master: { ...master, help: 'the cluster: spark://host:port, yarn, k8s://https://host:port' },
     'deploy-mode': {
       type: 'string',
       placeholder: 'MODE',
       help: 'where the driver runs: cluster (default), or client, on this machine, until the job ends',
     },
-    conf: conf!,
-    checkpoint: { ...checkpoint!, help: 'keep state and what was received there, where all machines reach it' },
-    batches: batches!,
+    conf,
+    checkpoint: { ...checkpoint, help: 'keep state and what was received there, where all machines reach it' },
+    batches,
     jar: {
       type: 'string',
       placeholder: 'PATH',

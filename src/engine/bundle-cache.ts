@@ -1,9 +1,9 @@
 /** Where compiled jobs are kept: the first of a few places that can be written. */
-import { createHash } from 'node:crypto'
 import { accessSync, constants, existsSync, lstatSync, mkdirSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { MillraceError, toError } from '../errors.js'
+import { contentHash } from './content-files.js'
 
 /**
  * The directory for the bundles of the job at `source`, made when it is not there: in `node_modules/.cache` of the job's own
@@ -54,5 +54,5 @@ function assertPrivate(directory: string): void {
 }
 
 function shortHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 8)
+  return contentHash(text).slice(0, 8)
 }

@@ -7,13 +7,13 @@
  *   <cache>/<copy of millrace>/node_modules/<package>    links to packages with native code, which cannot be bundled
  *   <cache>/<copy of millrace>/native/<hash>.node        native addons of the job's own, named by their content
  */
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildFailure, BuildResult, Plugin } from 'esbuild'
 import { MillraceError } from '../errors.js'
 import { bundleCache } from './bundle-cache.js'
+import { contentHash, writeWhole } from './content-files.js'
 import { NativeCode } from './native-code.js'
 
 /** A job ready to be loaded. */
@@ -57,7 +57,7 @@ export async function bundleJob(path: string): Promise<JobBundle> {
   const result = await compile(source, directory, native)
   const code = result.outputFiles.find((output) => output.path.endsWith('.mjs'))!.contents
   const map = result.outputFiles.find((output) => output.path.endsWith('.map'))!.contents
-  const hash = createHash('sha256').update(code).digest('hex').slice(0, 16)
+  const hash = contentHash(code)
   const file = join(directory, `${basename(source, extname(source))}-${hash}.mjs`)
   if (!existsSync(file)) {
     writeWhole(`${file}.map`, map)
@@ -136,11 +136,4 @@ function linkRunningCopy(directory: string): void {
 function made(directory: string): string {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   return directory
-}
-
-/** Writes a file so that another process sees all of it or none. */
-function writeWhole(file: string, content: string | Uint8Array): void {
-  const partial = `${file}.${process.pid}.tmp`
-  writeFileSync(partial, content)
-  renameSync(partial, file)
 }

@@ -1,5 +1,4 @@
 /** Native code of a job: it cannot be part of a bundle, so packages that have any, and addons of the job's own, lie beside it. */
-import { createHash } from 'node:crypto'
 import {
   copyFileSync,
   existsSync,
@@ -8,12 +7,11 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
-  renameSync,
-  rmSync,
   symlinkSync,
 } from 'node:fs'
 import { dirname, join, sep } from 'node:path'
 import type { OnResolveResult, Plugin, PluginBuild } from 'esbuild'
+import { contentHash, inOneStep } from './content-files.js'
 
 /** Where a bundle finds an addon of the job's own. */
 const addonAddress = /^\.\/native\/[0-9a-f]{16}\.node$/
@@ -35,7 +33,7 @@ export class NativeCode {
         })
         build.onResolve({ filter: addonAddress }, ({ path }) => ({ path, external: true }))
         build.onLoad({ filter: /\.node$/ }, ({ path }) => {
-          const hash = createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 16)
+          const hash = contentHash(readFileSync(path))
           this.#addons.set(hash, path)
           return { contents: `module.exports = require('./native/${hash}.node')` }
         })
@@ -94,18 +92,14 @@ function hasNativeCode(directory: string): boolean {
 function linkPackage(link: string, target: string): void {
   const present = lstatSync(link, { throwIfNoEntry: false })
   if (present?.isSymbolicLink() && readlinkSync(link) === target) return
-  inOneStep(link, (partial) => symlinkSync(target, partial, 'junction'))
+  putBeside(link, (partial) => symlinkSync(target, partial, 'junction'))
 }
 
 function copyAddon(copy: string, file: string): void {
-  if (!existsSync(copy)) inOneStep(copy, (partial) => copyFileSync(file, partial))
+  if (!existsSync(copy)) putBeside(copy, (partial) => copyFileSync(file, partial))
 }
 
-/** A rename replaces what was there at once, whatever other processes load at the moment. */
-function inOneStep(path: string, make: (partial: string) => void): void {
+function putBeside(path: string, make: (partial: string) => void): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const partial = `${path}.${process.pid}.tmp`
-  rmSync(partial, { force: true })
-  make(partial)
-  renameSync(partial, path)
+  inOneStep(path, make)
 }

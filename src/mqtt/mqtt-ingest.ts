@@ -126,6 +126,8 @@ export class MqttIngest implements ConnectionUser {
   get status(): MqttReceiverStatus {
     const tap = this.#tap
     const heldBy = holdReasons(this.#stream?.holds ?? 0)
+    const { recognised, unmatched } = this.#filter.metrics
+    const repeated = this.#repeated + (tap?.repeated ?? 0)
     return {
       isConnected: this.#accepted !== null,
       broker: this.#accepted?.address.text ?? null,
@@ -142,9 +144,9 @@ export class MqttIngest implements ConnectionUser {
       heldBy,
       heldMs: Math.round(this.#heldMs + (this.#stream?.heldMs ?? 0)),
       redelivered: this.#redelivered + (tap?.redelivered ?? 0),
-      repeated: this.#repeated + (tap?.repeated ?? 0) + this.#filter.metrics.recognised,
-      unmatched: this.#filter.metrics.unmatched,
-      duplicatesRemoved: this.#repeated + (tap?.repeated ?? 0) + this.#duplicates.removed,
+      repeated: repeated + recognised,
+      unmatched,
+      duplicatesRemoved: repeated + this.#duplicates.removed,
       duplicatesPossible: this.#duplicates.possible,
       otherSessions: this.#duplicates.otherSessions,
       windowLimit: this.#window.limit,

@@ -4,6 +4,7 @@ import type { DStreamGraph } from '../dstream/dstream-graph.js'
 import type { StreamNode } from '../dstream/stream-node.js'
 import { MillraceError } from '../errors.js'
 import { HashPartitioner } from '../rdd/partitioner.js'
+import type { RDD } from '../rdd/rdd.js'
 import type { JournalState } from '../storage/journal-state.js'
 import type { Time } from '../time.js'
 
@@ -17,9 +18,26 @@ export function operatorDirectory(operator: string): string {
   return encodeURIComponent(operator).replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length))
 }
 
-/** True for an operator whose state is saved. */
-export function hasState(node: StreamNode): boolean {
-  return node.mustCheckpoint
+/** The operators of a graph whose state is saved, by id. */
+export function statefulNodes(graph: DStreamGraph): Map<string, StreamNode> {
+  return new Map(graph.nodes.flatMap((node) => (node.mustCheckpoint ? [[node.id, node]] : [])))
+}
+
+/** The partitions that were saved in `directory`, as an RDD. */
+export function savedRdd(
+  graph: DStreamGraph,
+  directory: string,
+  { partitions, isHashed }: { readonly partitions: number; readonly isHashed: boolean },
+): RDD<unknown> {
+  return graph.context.rdd<unknown>({
+    type: 'checkpointed',
+    id: graph.context.nextRddId(),
+    partitions,
+    partitioner: isHashed ? new HashPartitioner(partitions) : null,
+    storageLevel: null,
+    directory,
+    rddId: 0,
+  })
 }
 
 /**
@@ -33,25 +51,16 @@ export function restoreStates(
   asOf: Time = Number.POSITIVE_INFINITY,
 ): Map<StreamNode, Time> {
   const restored = new Map<StreamNode, Time>()
-  const nodes = new Map(graph.nodes.filter(hasState).map((node) => [node.id, node]))
+  const nodes = statefulNodes(graph)
   for (const operator of new Set(state.savedStates.map((saved) => saved.operator))) {
     const node = nodes.get(operator)
     if (node === undefined) throw unknownOperator(operator, [...nodes.keys()])
     const saved = state.savedState(operator, asOf)
     if (saved === null) continue
-    const partitioner = saved.isHashed ? new HashPartitioner(saved.partitions) : null
-    const layers = saved.layers.map((layer) =>
-      graph.context.rdd<unknown>({
-        type: 'checkpointed',
-        id: graph.context.nextRddId(),
-        partitions: saved.partitions,
-        partitioner,
-        storageLevel: null,
-        directory: layerDirectory(directory, operator, layer),
-        rddId: 0,
-      }),
+    node.restore(
+      saved.time,
+      saved.layers.map((layer) => savedRdd(graph, layerDirectory(directory, operator, layer), saved)),
     )
-    node.restore(saved.time, layers)
     restored.set(node, saved.time)
   }
   return restored

@@ -20,7 +20,7 @@ import type { JournalEvent } from '../storage/journal-events.js'
 import { LayerMerger } from '../storage/layer-merger.js'
 import { type EncodedChunk, writePartition } from '../storage/partition-file.js'
 import type { Time } from '../time.js'
-import { hasState, layerDirectory, operatorDirectory, restoreStates } from './restored-states.js'
+import { layerDirectory, operatorDirectory, restoreStates } from './restored-states.js'
 
 type StateSaved = Extract<JournalEvent, { type: 'stateSaved' }>
 
@@ -87,7 +87,7 @@ export class StateSaver {
     // Restored state has been computed by now, and is kept: its files may be merged away.
     for (const [node, restoredTime] of this.#restored) await node.cutHistory(restoredTime)
     this.#restored.clear()
-    for (const node of graph.nodes) if (hasState(node) && node.isCheckpointTime(time)) await this.#save(node, time)
+    for (const node of graph.nodes) if (node.mustCheckpoint && node.isCheckpointTime(time)) await this.#save(node, time)
   }
 
   /** The batch of `time` was left out: states of that time and later are made anew, and nothing can be compared with them. */
@@ -99,7 +99,7 @@ export class StateSaver {
   async finish(time: Time, graph: DStreamGraph): Promise<void> {
     await this.#saving
     for (const node of graph.nodes) {
-      if (!hasState(node)) continue
+      if (!node.mustCheckpoint) continue
       const times = [...node.generated.keys()].filter((generatedAt) => generatedAt <= time)
       const latest = Math.max(...times)
       if (times.length > 0 && latest > (this.#saved(node.id)?.time ?? graph.zeroTime)) await this.#save(node, latest)
@@ -111,7 +111,7 @@ export class StateSaver {
   keepFrom(graph: DStreamGraph, time: Time): Time {
     let from = time
     for (const node of graph.nodes) {
-      if (!hasState(node)) continue
+      if (!node.mustCheckpoint) continue
       const saved = this.#options.journal.state.savedState(node.id, time) ?? this.#saved(node.id)
       from = Math.min(from, saved?.time ?? graph.zeroTime)
     }

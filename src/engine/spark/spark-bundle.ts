@@ -1,10 +1,10 @@
 /** Makes one file of a job, Millrace and their packages: all that Node needs on a machine where nothing else is installed. */
-import { createHash } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { serialize } from 'node:v8'
 import type { Plugin } from 'esbuild'
 import { MillraceError } from '../../errors.js'
+import { contentHash } from '../content-files.js'
 import { onNativePackage } from '../native-code.js'
 import type { GraphSource } from '../recording-engine.js'
 
@@ -53,7 +53,7 @@ export async function bundleForSpark(source: GraphSource): Promise<SparkBundle> 
   })
   const output = (suffix: string): string => result.outputFiles.find(({ path }) => path.endsWith(suffix))!.text
   const code = `${output('.mjs')}${inlineMap(output('.map'), directory)}`
-  return { code, hash: createHash('sha256').update(code).digest('hex').slice(0, 16) }
+  return { code, hash: contentHash(code) }
 }
 
 function contentsOf({ module, args, job }: GraphSource): string {

@@ -16,9 +16,8 @@ import type { DStreamGraph, InputNode } from '../../dstream/dstream-graph.js'
 import type { StreamNode } from '../../dstream/stream-node.js'
 import { MillraceError, toError } from '../../errors.js'
 import type { JobDescription } from '../../rdd/job-runner.js'
-import { HashPartitioner } from '../../rdd/partitioner.js'
 import { assertSameJob } from '../../scheduler/checkpoint.js'
-import { unknownOperator } from '../../scheduler/restored-states.js'
+import { layerDirectory, savedRdd, statefulNodes, unknownOperator } from '../../scheduler/restored-states.js'
 import type { Time } from '../../time.js'
 import type { CheckpointedJob, EarlierStatus, JobCheckpoint } from '../job-checkpoint.js'
 import type { BatchAnnouncement } from './bridge-connection.js'
@@ -72,6 +71,7 @@ export class SparkCheckpoint implements JobCheckpoint {
   readonly #earlier: JobFile | null
   readonly clockCatchesUp: boolean
   #inputs: InputsFile | null
+  #receivers: readonly string[] = []
   /** The times at which the state of each operator was saved, oldest first. */
   readonly #savings = new Map<string, Time[]>()
   /** Operators whose state could not be saved when it was due. */
@@ -154,27 +154,14 @@ export class SparkCheckpoint implements JobCheckpoint {
     } satisfies JobFile)
   }
 
-  #receivers: readonly string[] = []
-
   restoreState(graph: DStreamGraph): void {
-    const nodes = new Map(graph.nodes.filter((node) => node.mustCheckpoint).map((node) => [node.id, node]))
+    const nodes = statefulNodes(graph)
     for (const [operator, times] of this.#savings) {
       const time = times.at(-1)!
       const node = nodes.get(operator)
       if (node === undefined) throw unknownOperator(operator, [...nodes.keys()])
       const saved = this.#batches.get(time)!.states.find((state) => state.operator === operator)!
-      const { partitions, isHashed } = saved
-      const partitioner = isHashed ? new HashPartitioner(partitions) : null
-      const whole = graph.context.rdd<unknown>({
-        type: 'checkpointed',
-        id: graph.context.nextRddId(),
-        partitions,
-        partitioner,
-        storageLevel: null,
-        directory: this.#parts.files.path(stateDirectory(operator, time)),
-        rddId: 0,
-      })
-      node.restore(time, [whole])
+      node.restore(time, [savedRdd(graph, this.#parts.files.path(stateDirectory(operator, time)), saved)])
     }
   }
 
@@ -323,5 +310,5 @@ function batchFile(time: Time): string {
 }
 
 function stateDirectory(operator: string, time: Time): string {
-  return `millrace/state/${encodeURIComponent(operator)}/${time}`
+  return layerDirectory('millrace/state', operator, String(time))
 }

@@ -1,11 +1,11 @@
 /** A job handed to spark-submit: one jar that holds the bridge and the job's bundle, and the settings. The JVM it starts then starts Node. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { Conf } from '../../conf.js'
 import { MillraceError } from '../../errors.js'
+import { contentHash, writeWhole } from '../content-files.js'
 import { withFiles } from './jar-file.js'
 import { javaProperties } from './java-properties.js'
 import type { SparkBundle } from './spark-bundle.js'
@@ -39,14 +39,12 @@ export function writeJobJar(bundle: SparkBundle, appName: string, path: string |
     )
   }
   const jar = withFiles(readFileSync(bridgeJar), { 'millrace-job.mjs': Buffer.from(bundle.code) })
-  const hash = createHash('sha256').update(jar).digest('hex').slice(0, 16)
+  const hash = contentHash(jar)
   const file =
     path === null ? join(sparkCache(), 'jobs', `${appName.replace(/[^\w.-]+/g, '-')}-${hash}.jar`) : resolve(path)
   if (path === null && existsSync(file)) return file
   mkdirSync(dirname(file), { recursive: true })
-  const partial = `${file}.${process.pid}.tmp`
-  writeFileSync(partial, jar)
-  renameSync(partial, file)
+  writeWhole(file, jar)
   return file
 }
 
