@@ -5,24 +5,10 @@ const INTERVAL_MS = 500
 /** Each takes a broker's URL, options of the session, and a function that is told how many messages each batch of means is of. */
 export const subscribers = {
   async millrace(url, { clientId }, onMeans) {
-    const { MqttJsonReceiver, StreamingContext } = await import('millrace')
+    const { StreamingContext } = await import('../../dist/index.js')
+    const { sensorMeans } = await import('./sensor-means.mjs')
     const ssc = new StreamingContext({ appName: 'means', batchInterval: INTERVAL_MS })
-    ssc
-      .receiverStream(new MqttJsonReceiver(url, 'plant/#', { clientId }))
-      .map((reading) => [reading.id, reading.v])
-      .combineByKey(
-        (value) => ({ sum: value, count: 1 }),
-        (mean, value) => {
-          mean.sum += value
-          mean.count++
-          return mean
-        },
-        (a, b) => ({ sum: a.sum + b.sum, count: a.count + b.count }),
-      )
-      .foreachRDD(async (rdd) => {
-        const means = await rdd.collect()
-        onMeans(means.reduce((n, [, { count }]) => n + count, 0))
-      })
+    sensorMeans(ssc, url, ({ messages }) => onMeans(messages), { clientId })
     await ssc.start()
     return { close: () => ssc.stop() }
   },

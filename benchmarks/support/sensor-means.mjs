@@ -2,9 +2,9 @@
 import { MqttJsonReceiver } from '../../dist/index.js'
 
 /** Describes it on `ssc`; `onBatch` gets, for each batch, when it was done, the CPU time until then, and how many messages there were. */
-export function sensorMeans(ssc, brokerUrl, onBatch) {
+export function sensorMeans(ssc, brokerUrl, onBatch, options = {}) {
   ssc
-    .receiverStream(new MqttJsonReceiver(brokerUrl, 'plant/#'))
+    .receiverStream(new MqttJsonReceiver(brokerUrl, 'plant/#', options))
     .map((reading) => [reading.id, reading.v])
     .combineByKey(
       (value) => ({ sum: value, count: 1 }),
