@@ -1,59 +1,28 @@
 /** Every operation, and random pipelines of them, on Spark and on the embedded engine: the same records in the same places. */
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { modelled } from '../support/model.js'
+import { type OperationsJob, type Outcome, operationsOutcome } from '../support/operations-outcome.js'
 import { rddOperations } from '../support/rdd-operations.js'
-import { numberBatches, streamOperations } from '../support/stream-operations.js'
+import { streamOperations } from '../support/stream-operations.js'
 import { multiset } from '../support/vectors.js'
 import { jobOnSpark } from './job-on-spark.js'
 import { grounds, removeDirectories, temporaryDirectory } from './spark-driver.js'
-
-type OperationsJob = typeof import('./fixtures/operations-job.js')
 
 const budget = Number(process.env.MILLRACE_BUDGET ?? 1)
 /** Another one with a budget: the seed is in the name of a test that fails. */
 const seed = budget > 1 ? Date.now() % 1_000_000 : 1
 const count = Math.ceil(12 * budget)
-const data = fileURLToPath(new URL('../support/data', import.meta.url))
-
-interface Outcome extends Pick<OperationsJob, 'results' | 'batches' | 'processes' | 'random'> {
-  /** What the operations did that end a stream. */
-  readonly outputs: ReadonlyMap<string, unknown>
-}
 
 /** What the job gives on that master. */
-async function outcome(version: string, master: string, conf: Record<string, unknown>): Promise<Outcome> {
-  Object.assign(process.env, {
-    OPERATIONS_DIRECTORY: temporaryDirectory(),
-    OPERATIONS_DATA: data,
-    OPERATIONS_SEED: String(seed),
-    OPERATIONS_RANDOM: String(count),
-  })
-  const { module, ssc, clock } = await jobOnSpark<OperationsJob>('operations-job', {
-    version,
-    master,
-    manual: true,
-    conf: { 'spark.default.parallelism': 2, ...conf },
-  })
-  let printed = ''
-  ssc.graph.print = (text) => {
-    printed += text
-  }
-  await ssc.start()
-  const last = Math.max(numberBatches.length, ...module.random.map(({ input }) => input.length))
-  for (let batch = 1; batch <= last && ssc.getState() === 'ACTIVE'; batch++) {
-    clock.advance(1000)
-    await ssc.batchesFinished()
-  }
-  const outputs = new Map<string, unknown>([['print', printed]])
-  for (const [name, output] of Object.entries(module.outputs)) outputs.set(name, await output())
-  await ssc.stop({ graceful: true })
-  await ssc.awaitTermination()
-  const { results, batches, processes, random } = module
-  const found = { results: new Map(results), batches: new Map(batches), processes: new Set(processes), random, outputs }
-  // The module is one for both runs.
-  for (const kept of [results, batches, processes]) kept.clear()
-  return found
+function outcome(version: string, master: string, conf: Record<string, unknown>): Promise<Outcome> {
+  const open = () =>
+    jobOnSpark<OperationsJob>('operations-job', {
+      version,
+      master,
+      manual: true,
+      conf: { 'spark.default.parallelism': 2, ...conf },
+    })
+  return operationsOutcome(open, { directory: temporaryDirectory(), seed, count })
 }
 
 describe.each(grounds)('On Spark %s, master %s, and on the embedded engine', (version, master) => {
