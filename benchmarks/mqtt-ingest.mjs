@@ -137,12 +137,14 @@ async function client({ who, port, messages, tls, version = 5, qos, payloadBytes
         // On disk (fdatasync), or in memory as a block manager does; the batch before is forgotten every 64 MB.
         if (log !== null) {
           await log.append(1, [block.bytes])
+          block.release?.()
           took(block.records)
           return
         }
-        blocks.push(block.bytes)
+        blocks.push(block)
         kept += block.bytes.length
         if (kept > 64e6) {
+          for (const { release } of blocks) release?.()
           blocks.length = 0
           kept = 0
         }

@@ -62,7 +62,8 @@ function serve(socket) {
   let version = 4
   let sent = 0
   let acked = 0
-  let ackBytes = 0
+  /** Bytes of the packet that the last chunk ended in. */
+  let begun = Buffer.alloc(0)
   let next = 0
   let isSubscribed = false
   let isWaiting = false
@@ -70,7 +71,7 @@ function serve(socket) {
   socket.setNoDelay?.(true)
   socket.on('error', () => socket.destroy())
   socket.on('data', (chunk) => {
-    let rest = chunk
+    const rest = begun.length === 0 ? chunk : Buffer.concat([begun, chunk])
     if (!isSubscribed) {
       // CONNECT and SUBSCRIBE come whole and alone: the client waits for the answer to each.
       if (rest[0] === 0x10) {
@@ -90,12 +91,16 @@ function serve(socket) {
       send()
       return
     }
-    if (rest[0] === 0xc0) {
-      socket.write(Buffer.from([0xd0, 0]))
-      rest = rest.subarray(2)
+    // PUBACKs of four bytes, and PINGREQs of two.
+    let at = 0
+    for (let size = 0; at < rest.length; at += size) {
+      size = rest[at] === 0xc0 ? 2 : 4
+      if (at + size > rest.length) break
+      if (size === 4) acked++
+      else socket.write(Buffer.from([0xd0, 0]))
     }
-    ackBytes += rest.length
-    acked = qos === 0 ? sent : Math.floor(ackBytes / 4)
+    begun = rest.subarray(at)
+    if (qos === 0) acked = sent
     if (acked >= messages) finish()
     else send()
   })

@@ -74,7 +74,8 @@ export interface MqttMessage {
  * asked for, and is valid until `next` is called again. No object is made per message.
  */
 export class BlockReader implements MqttMessage {
-  readonly #bytes: Buffer
+  #bytes: Buffer
+  #isOwn = false
   readonly #topics: TopicCache | null
   #version: 4 | 5 = 5
   #start = 0
@@ -130,6 +131,13 @@ export class BlockReader implements MqttMessage {
     this.#end = end
     this.index += 1
     return true
+  }
+
+  /** From here on the block is read from a copy: views of it may be kept, whatever becomes of the memory it lies in. */
+  copyOnce(): void {
+    if (this.#isOwn) return
+    this.#isOwn = true
+    this.#bytes = Uint8Array.prototype.slice.call(this.#bytes) as Buffer
   }
 
   /** Where the message's frame begins in the block. */

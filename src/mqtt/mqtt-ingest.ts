@@ -1,20 +1,17 @@
 /** The receiving side of an MqttReceiver: from the socket into stored blocks, and acknowledgements back, as far as storage, memory and rate allow. */
 import { MillraceError } from '../errors.js'
+import type { ReceivedBytes } from '../receiver/receiver.js'
 import { keepFreedMemory } from '../storage/freed-memory.js'
 import { Acknowledgements, type PendingBlock } from './acknowledgements.js'
 import type { BrokerLimits } from './broker-limits.js'
+import { BrokerSession } from './broker-session.js'
 import type { BrokerAddress } from './broker-url.js'
 import type { SessionRequest } from './connect-packet.js'
 import { DuplicateWatch, type KnownMessages } from './duplicate-watch.js'
 import { InFlightWindow } from './in-flight-window.js'
+import { IngestCounters } from './ingest-counters.js'
 import { notRead, sessionLost, windowLimited } from './ingest-errors.js'
-import {
-  BLOCK_HEADER_LENGTH,
-  type BlockHeader,
-  EARLIER_SESSION,
-  newSession,
-  writeBlockHeader,
-} from './message-block.js'
+import { BLOCK_HEADER_LENGTH, writeBlockHeader } from './message-block.js'
 import {
   type Accepted,
   type ConnectionUser,
@@ -23,16 +20,17 @@ import {
   type Subscription,
 } from './mqtt-connection.js'
 import type { ResolvedReceiver } from './mqtt-options.js'
-import { holdReasons, type MqttReceiverStatus } from './mqtt-receiver-status.js'
+import type { MqttReceiverStatus } from './mqtt-receiver-status.js'
 import { PublishTap, type TakenMessages } from './publish-tap.js'
 import { RateLimiter } from './rate-limiter.js'
+import { type LentBuffer, ReadBuffers } from './read-buffers.js'
 import { BEHIND_MS, ReadGate } from './read-gate.js'
 import type { RedeliveryFilter } from './redelivery-filter.js'
 import { type FrameReader, Hold, type TapStream } from './tap-stream.js'
 
 /** What the ingest does with what it received: the receiver's own calls. */
 export interface IngestSink {
-  storeBytes(block: { readonly bytes: Uint8Array; readonly records: number }): Promise<void>
+  storeBytes(block: ReceivedBytes): Promise<void>
   /** See `ReceiverSink.confirmed`. */
   confirmed(tail: number): void
   ratePerSecond(): number | null
@@ -55,32 +53,21 @@ export class MqttIngest implements ConnectionUser {
   readonly #known: KnownMessages
   readonly #duplicates: DuplicateWatch
   readonly #acknowledgements: Acknowledgements
-  /** Packet ids of QoS 2 that are taken and not released, by the address of the broker whose session they belong to. */
-  readonly #openIds = new Map<string, Uint8Array>()
+  readonly #session: BrokerSession
+  readonly #counters: IngestCounters
+  readonly #buffers = new ReadBuffers()
   readonly #window = new InFlightWindow()
   readonly #rate = new RateLimiter(performance.now())
   readonly #gate: ReadGate
   #tap: PublishTap | null = null
   #stream: TapStream | null = null
   #accepted: Accepted | null = null
-  /** Where the last connection was accepted. */
-  #lastAddress: string | null = null
-  #header: BlockHeader | null = null
-  #session = EARLIER_SESSION
-  #isSubscribed = false
   #hasReportedOutage = false
   #unacknowledged = 0
   #isFlushScheduled = false
   #hasFailed = false
   #isStopping = false
   #drained: (() => void) | null = null
-  #heldMs = 0
-  #connections = 0
-  #sessionsLost = 0
-  #messages = 0
-  #bytes = 0
-  #redelivered = 0
-  #repeated = 0
 
   /** `known` outlives the ingest: what it knows of the session holds over a restart of the receiver. */
   constructor(options: ResolvedReceiver, clientId: string, sink: IngestSink, known: KnownMessages) {
@@ -91,6 +78,14 @@ export class MqttIngest implements ConnectionUser {
     this.#filter = filter
     this.#duplicates = new DuplicateWatch(known, (error) => sink.reportError('Messages may come twice', error))
     this.#acknowledgements = new Acknowledgements(filter, () => sink.confirmed(filter.tailBlocks))
+    this.#session = new BrokerSession(options)
+    this.#counters = new IngestCounters({
+      options,
+      filter,
+      duplicates: this.#duplicates,
+      acknowledgements: this.#acknowledgements,
+      window: this.#window,
+    })
     this.#gate = new ReadGate(options, () => this.#reportBehind())
     const { receiveMaximum, maximumPacketSize, topicAliasMaximum } = options
     this.#connection = new MqttConnection(
@@ -121,37 +116,17 @@ export class MqttIngest implements ConnectionUser {
     }
     this.#gate.connect(null)
     await this.#connection.stop(this.#options.durable ? null : 0)
+    this.#buffers.close()
   }
 
   get status(): MqttReceiverStatus {
-    const tap = this.#tap
-    const heldBy = holdReasons(this.#stream?.holds ?? 0)
-    const { recognised, unmatched } = this.#filter.metrics
-    const repeated = this.#repeated + (tap?.repeated ?? 0)
-    return {
-      isConnected: this.#accepted !== null,
-      broker: this.#accepted?.address.text ?? null,
-      protocolVersion: this.#accepted?.version ?? null,
-      connections: this.#connections,
-      sessionsLost: this.#sessionsLost,
-      messages: this.#messages,
-      bytes: this.#bytes,
+    return this.#counters.status({
+      accepted: this.#accepted,
+      stream: this.#stream,
+      tap: this.#tap,
+      connections: this.#session.connections,
       unacknowledged: this.#unacknowledged,
-      receiveMaximum: this.#options.receiveMaximum,
-      bufferedBytes: this.#acknowledgements.bufferedBytes,
-      maxBufferedBytes: this.#options.maxBufferedBytes,
-      isHeld: heldBy.length > 0,
-      heldBy,
-      heldMs: Math.round(this.#heldMs + (this.#stream?.heldMs ?? 0)),
-      redelivered: this.#redelivered + (tap?.redelivered ?? 0),
-      repeated: repeated + recognised,
-      unmatched,
-      duplicatesRemoved: repeated + this.#duplicates.removed,
-      duplicatesPossible: this.#duplicates.possible,
-      otherSessions: this.#duplicates.otherSessions,
-      windowLimit: this.#window.limit,
-      windowLimitedMs: Math.round(this.#window.limitedMs),
-    }
+    })
   }
 
   // What the connection asks and tells.
@@ -162,7 +137,7 @@ export class MqttIngest implements ConnectionUser {
       maximumPacketSize: this.#options.maximumPacketSize,
       topicAliasMaximum: version === 5 ? this.#options.topicAliasMaximum : 0,
       headerLength: BLOCK_HEADER_LENGTH,
-      openIds: this.#openIdsOf(address),
+      openIds: this.#session.openIdsOf(address),
       onControl: (packet) => {
         push(packet)
         if (packet[0] === PINGRESP) this.#acknowledgements.pong(this.#stream)
@@ -170,6 +145,7 @@ export class MqttIngest implements ConnectionUser {
     })
     this.#tap = tap
     const reader = {
+      buffers: this.#buffers,
       hasKeptBuffer: false,
       read: (bytes: Buffer, start: number, end: number): number => {
         reader.hasKeptBuffer = false
@@ -182,19 +158,12 @@ export class MqttIngest implements ConnectionUser {
     return reader
   }
 
-  /** Without a client id of its own a receiver begins with a clean session, but keeps it over the cuts of its own lifetime. */
   session(version: 4 | 5): SessionRequest {
-    const { durable, sessionExpirySeconds } = this.#options
-    if (durable) return { clean: false, expirySeconds: sessionExpirySeconds }
-    return { clean: version === 4 || this.#connections === 0, expirySeconds: sessionExpirySeconds }
+    return this.#session.request(version)
   }
 
   accepted(accepted: Accepted, stream: TapStream): void {
-    const hadSession = this.#connections > 0
-    const isOtherBroker = this.#lastAddress !== null && this.#lastAddress !== accepted.address.text
-    this.#lastAddress = accepted.address.text
-    if (isOtherBroker) this.#isSubscribed = false
-    this.#connections = accepted.connection
+    const { hadSession, isOtherBroker, isLost } = this.#session.accepted(accepted)
     this.#accepted = accepted
     this.#stream = stream
     this.#unacknowledged = 0
@@ -204,44 +173,28 @@ export class MqttIngest implements ConnectionUser {
     this.#filter.connected(accepted.isSessionPresent, isOtherBroker)
     this.#sink.confirmed(this.#filter.tailBlocks)
     this.#duplicates.accepted(accepted, hadSession, isOtherBroker)
-    if (!accepted.isSessionPresent) {
-      this.#session = newSession()
-      this.#isSubscribed = false
-      this.#openIdsOf(accepted.address).fill(0)
-      if (hadSession && (this.#options.durable || accepted.version === 5)) {
-        this.#sessionsLost += 1
-        this.#sink.reportError('The broker has lost the session', sessionLost(accepted.address.text))
-      }
-    }
-    this.#header = {
-      version: accepted.version,
-      isSessionResumed: accepted.isSessionPresent,
-      connection: accepted.connection,
-      session: this.#session,
+    if (isLost) {
+      this.#counters.sessionsLost += 1
+      this.#sink.reportError('The broker has lost the session', sessionLost(accepted.address.text))
     }
     if (this.#isStopping) stream.hold(Hold.STOPPING)
     this.#updateGate()
   }
 
   subscriptions(accepted: Accepted): readonly Subscription[] {
-    if (this.#isSubscribed) return []
-    // A session from an earlier run may know other filters, so ours are asked for again, without its retained messages.
-    const retainHandling = accepted.isSessionPresent ? 1 : this.#options.retainHandling
-    return this.#options.topics.map((filter) => ({ filter, qos: this.#options.qos, retainHandling }))
+    return this.#session.subscriptions(accepted)
   }
 
   ready(_limits: BrokerLimits, warning: MillraceError | null): void {
-    this.#isSubscribed = true
+    this.#session.subscribed()
     if (warning !== null) this.#sink.reportError('The subscription is granted in part', warning)
     this.#hasReportedOutage = false
   }
 
   lost(): void {
+    this.#counters.lost(this.#stream, this.#tap)
     this.#accepted = null
-    this.#heldMs += this.#stream?.heldMs ?? 0
     this.#stream = null
-    this.#redelivered += this.#tap?.redelivered ?? 0
-    this.#repeated += this.#tap?.repeated ?? 0
     this.#tap = null
     this.#unacknowledged = 0
     this.#gate.connect(null)
@@ -260,15 +213,6 @@ export class MqttIngest implements ConnectionUser {
     this.#sink.stop(error.message, error)
   }
 
-  #openIdsOf({ text }: BrokerAddress): Uint8Array {
-    let openIds = this.#openIds.get(text)
-    if (openIds === undefined) {
-      openIds = new Uint8Array(65_536)
-      this.#openIds.set(text, openIds)
-    }
-    return openIds
-  }
-
   // Messages in.
 
   #read(tap: PublishTap, bytes: Buffer, start: number, end: number, reader: { hasKeptBuffer: boolean }): number {
@@ -283,7 +227,7 @@ export class MqttIngest implements ConnectionUser {
       const taken = tap.take(bytes)
       if (taken !== null) {
         reader.hasKeptBuffer = taken.isInPlace
-        this.#store(taken)
+        this.#store(taken, taken.isInPlace ? this.#buffers.lend(bytes) : null)
       }
       const replies = tap.takeReplies()
       if (replies !== null) this.#released(replies)
@@ -295,35 +239,43 @@ export class MqttIngest implements ConnectionUser {
     return stopped
   }
 
-  #store(taken: TakenMessages): void {
-    const header = this.#header
+  /** Stores what was taken; `memory` is the buffer it lies in, null where it has memory of its own. */
+  #store(taken: TakenMessages, memory: LentBuffer | null): void {
+    const { header } = this.#session
     if (header === null) throw new MillraceError('INTERNAL', 'MQTT messages came before the connection was accepted.')
     writeBlockHeader(taken.bytes, header)
-    const { bytes, removed } = this.#duplicates.compact(taken.bytes, header.version)
+    const { version, connection } = header
+    const { acks, openIds } = taken
+    const { bytes, removed } = this.#duplicates.compact(taken.bytes, version)
     const messages = taken.messages - removed
+    const hasAcknowledgements = acks.length > 0
+    const stored = { bytes, start: BLOCK_HEADER_LENGTH, version, memory, hasAcknowledgements, openIds }
     const block: PendingBlock = {
-      connection: header.connection,
-      acks: taken.acks,
+      connection,
+      acks,
       size: bytes.length,
-      sequence: this.#filter.stored(bytes, BLOCK_HEADER_LENGTH, header.version, taken.acks.length > 0, taken.openIds),
+      sequence: this.#filter.stored(stored),
       isStored: messages === 0,
     }
     this.#duplicates.storing()
     this.#acknowledgements.add(block)
-    this.#unacknowledged += block.acks.length / 4
-    this.#messages += messages
-    this.#bytes += block.size
+    this.#unacknowledged += acks.length / 4
+    this.#counters.storing(messages, block.size)
     this.#updateGate()
     if (block.isStored) {
+      memory?.letGo()
       this.#scheduleFlush()
       return
     }
-    this.#sink.storeBytes({ bytes, records: messages }).then(
+    memory?.keep()
+    this.#sink.storeBytes({ bytes, records: messages, ...(memory && { release: once(() => memory.letGo()) }) }).then(
       () => {
+        memory?.letGo()
         block.isStored = true
         this.#scheduleFlush()
       },
       (error: unknown) => {
+        // The buffer is not let go of: who failed to store it may still read it.
         this.#known.ids?.forget(bytes)
         this.#storeFailed(block, error)
       },
@@ -377,9 +329,7 @@ export class MqttIngest implements ConnectionUser {
     if (this.#hasFailed) return
     this.#hasFailed = true
     // From this block on nothing is acknowledged: the broker sends it all again, so QoS 2 ids of these blocks are not "taken before".
-    // These ids may be of any connection since; an id too many only lets a message count as new.
-    for (const id of this.#acknowledgements.openIdsFrom(block))
-      for (const openIds of this.#openIds.values()) openIds[id] = 0
+    this.#session.forget(this.#acknowledgements.openIdsFrom(block))
     this.#stream?.hold(Hold.STOPPING)
     this.#drained?.()
     this.#sink.restart(
@@ -402,5 +352,15 @@ export class MqttIngest implements ConnectionUser {
         unacknowledged: this.#unacknowledged,
       }),
     )
+  }
+}
+
+/** Calls `release` the first time it is called. */
+function once(release: () => void): () => void {
+  let isDone = false
+  return () => {
+    if (isDone) return
+    isDone = true
+    release()
   }
 }

@@ -151,6 +151,8 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
 
   /** Appends the records of one message. Overridden where the payload need not be a Buffer first. @internal */
   protected readMessage(message: BlockReader, output: T[]): void {
+    // Who is given a view keeps it, whatever the documentation says, and a block's memory is read into again.
+    message.copyOnce()
     const records = this.processMqttMessages(message.payload, message)
     if (records === undefined || records === null) return
     if (Array.isArray(records)) for (let i = 0; i < records.length; i++) output.push(records[i] as T)

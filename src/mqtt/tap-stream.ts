@@ -4,6 +4,7 @@ import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import type { BrokerAddress } from './broker-url.js'
 import type { MqttTlsOptions } from './mqtt-options.js'
+import { READ_BYTES, ReadBuffers } from './read-buffers.js'
 
 /** What takes the bytes of a connection. */
 export interface FrameReader {
@@ -11,6 +12,8 @@ export interface FrameReader {
   read(bytes: Buffer, start: number, end: number): number
   /** True when the last `read` took the buffer itself: everything before the place where it stopped is the reader's from then on. */
   readonly hasKeptBuffer?: boolean
+  /** Where buffers come from. */
+  readonly buffers?: ReadBuffers
   /** Length of the incomplete frame `read` stopped at, 0 when not known. */
   readonly needed: number
 }
@@ -36,7 +39,6 @@ function isPing(chunk: Uint8Array): boolean {
   return chunk.length === 2 && chunk[0] === 0xc0 && chunk[1] === 0
 }
 
-const READ_BYTES = 256 * 1024
 const ROOM_BYTES = 64 * 1024
 /** Bytes in front of the first frame, so that a reader that keeps a buffer can write a header there. */
 const HEAD_ROOM = 16
@@ -49,8 +51,9 @@ export class TapStream extends Duplex {
   readonly #reader: FrameReader
   readonly #farewell: (error: unknown) => Uint8Array | null
   readonly #socket: Duplex
-  #ownBuffer: Buffer = Buffer.allocUnsafeSlow(READ_BYTES)
-  #buffer: Buffer = this.#ownBuffer
+  readonly #buffers: ReadBuffers
+  #ownBuffer: Buffer
+  #buffer: Buffer
   #start = HEAD_ROOM
   #end = HEAD_ROOM
   #holds = 0
@@ -68,6 +71,9 @@ export class TapStream extends Duplex {
     super({ autoDestroy: true })
     this.#reader = options.reader
     this.#farewell = options.farewell
+    this.#buffers = options.reader.buffers ?? new ReadBuffers()
+    this.#ownBuffer = this.#buffers.take()
+    this.#buffer = this.#ownBuffer
     const { address } = options
     if (address.transport === 'tcp' || address.transport === 'tls') {
       const onread = { buffer: () => this.#room(), callback: (length: number) => this.#arrived(length) }
@@ -236,7 +242,7 @@ export class TapStream extends Duplex {
   }
 
   #replaceBuffer(): void {
-    if (this.#buffer === this.#ownBuffer) this.#ownBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
+    if (this.#buffer === this.#ownBuffer) this.#ownBuffer = this.#buffers.take()
     const waiting = HEAD_ROOM + this.#end - this.#start
     this.#moveTo(waiting <= READ_BYTES ? this.#ownBuffer : Buffer.allocUnsafeSlow(waiting))
   }

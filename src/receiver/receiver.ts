@@ -32,6 +32,11 @@ export interface ReceiverSink<T> {
 export interface ReceivedBytes {
   readonly bytes: Uint8Array
   readonly records: number
+  /**
+   * To be called when nobody reads `bytes` any more: the receiver uses their memory again. Who never calls it only makes the receiver take new
+   * memory. Absent where the memory is not used again.
+   */
+  readonly release?: (() => void) | undefined
 }
 
 /**

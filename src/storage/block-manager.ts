@@ -6,6 +6,7 @@
 import { MillraceError } from '../errors.js'
 import type { StorageLevel } from '../rdd/storage-level.js'
 import { estimateBytes } from './input-memory.js'
+import type { LentBytes } from './lent-bytes.js'
 import type { LogPosition } from './log-reader.js'
 import type { SpillDirectory } from './spill-directory.js'
 import type { StoredBytes } from './stored-bytes.js'
@@ -13,7 +14,8 @@ import type { StoredBytes } from './stored-bytes.js'
 /** A block's content: records, or bytes that the stream's receiver reads back. */
 export type KeptContent =
   | { readonly type: 'records'; readonly records: readonly unknown[] }
-  | { readonly type: 'bytes'; readonly bytes: Uint8Array }
+  /** `lent` where the memory is used again once the block is dropped. */
+  | { readonly type: 'bytes'; readonly bytes: Uint8Array; readonly lent?: LentBytes }
 
 /** A content that is kept here, or in memory all threads share or a file, or the place in a log where it is. */
 export type BlockContent =

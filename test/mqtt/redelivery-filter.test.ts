@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { RedeliveryFilter } from '../../src/mqtt/redelivery-filter.js'
+import { RedeliveryFilter, type StoredBlock } from '../../src/mqtt/redelivery-filter.js'
 
 const runs = Math.ceil(1000 * Number(process.env.MILLRACE_BUDGET ?? 1))
 
@@ -47,8 +47,12 @@ function receive(filter: RedeliveryFilter, messages: readonly Message[], version
   return texts(bytes.subarray(0, end), version)
 }
 
+function inTail(bytes: Buffer, version: 4 | 5, openIds: readonly number[] = []): StoredBlock {
+  return { bytes, start: 0, version, memory: null, hasAcknowledgements: true, openIds }
+}
+
 function store(filter: RedeliveryFilter, messages: readonly Message[], version: 4 | 5 = 4): void {
-  filter.stored(frames(messages, version), 0, version)
+  filter.stored(inTail(frames(messages, version), version))
 }
 
 describe('the redelivery filter', () => {
@@ -69,7 +73,7 @@ describe('the redelivery filter', () => {
   it('keeps a message of QoS 2 in mind until the broker has released it', () => {
     const filter = new RedeliveryFilter()
     const block = frames(sent, 4)
-    expect(filter.stored(block, 0, 4, true, [1, 2, 3, 4, 5])).toBe(0)
+    expect(filter.stored(inTail(block, 4, [1, 2, 3, 4, 5]))).toBe(0)
     expect(filter.completed(0)).toBe(-1)
     for (const id of [1, 2, 3, 4]) filter.released(id)
     filter.confirmed(filter.completed(0))
@@ -78,7 +82,7 @@ describe('the redelivery filter', () => {
     filter.connected(true)
     expect(receive(filter, [...sent, message(6, 'm6')], 4, true)).toEqual(['m6'])
     filter.connected(false)
-    filter.stored(frames([message(7, 'm7')], 4), 0, 4, true, [7])
+    filter.stored(inTail(frames([message(7, 'm7')], 4), 4, [7]))
     filter.released(7)
     expect(filter.completed(1)).toBe(1)
     filter.confirmed(1)
@@ -261,7 +265,7 @@ describe('the redelivery filter', () => {
             const { end } = filter.compact(bytes, 0, bytes.length, version)
             const kept = Buffer.from(bytes.subarray(0, end))
             got.push(...texts(kept, version))
-            numbers.push(filter.stored(kept, 0, version))
+            numbers.push(filter.stored(inTail(kept, version)))
             if (kept.length > 0) log.push(kept)
             acks.push(messages.filter(({ message: one }) => one.qos === 1).length)
           }

@@ -101,6 +101,7 @@ export class EmbeddedEngine implements Engine {
     if (threads === null) {
       const onDropped = (content: BlockContent): void => {
         if (content.type === 'stored') removeStored(content.stored)
+        else if (content.type === 'bytes') content.lent?.drop()
       }
       const blocks = new BlockManager({ memoryBytes: storageBytes, spill, onDropped })
       const mapOutputs = new MapOutputs(options.shuffleBytes, removeStored)

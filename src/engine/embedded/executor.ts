@@ -129,8 +129,10 @@ export class Executor implements TaskInputs {
     switch (content.type) {
       case 'records':
         return [content.records]
-      case 'bytes':
-        return this.#receiver(block.streamId).readBlock(content.bytes)
+      case 'bytes': {
+        const chunks = this.#receiver(block.streamId).readBlock(content.bytes)
+        return content.lent === undefined ? chunks : content.lent.reading(chunks)
+      }
       case 'logged':
         return this.#logged.read(content).then((kept) => this.#chunksOf(block, kept))
       case 'stored':

@@ -5,6 +5,7 @@ import { type BlockStore, type ReceiverEvents, ReceiverSupervisor } from '../../
 import type { BlockContent, BlockManager, KeptContent } from '../../storage/block-manager.js'
 import { estimateBytes } from '../../storage/input-memory.js'
 import type { Journal } from '../../storage/journal.js'
+import { LentBytes } from '../../storage/lent-bytes.js'
 import type { LoggedBlock } from '../../storage/logged-block.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import type { SpillDirectory } from '../../storage/spill-directory.js'
@@ -167,8 +168,12 @@ export class ReceiverTracker implements ReceiverHost {
     return {
       storeRecords: (records) =>
         this.#add(turns, streamId, { type: 'records', records }, records.length, estimateBytes(records), report),
-      storeBytes: ({ bytes, records }) =>
-        this.#add(turns, streamId, { type: 'bytes', bytes }, records, bytes.byteLength, report),
+      storeBytes: ({ bytes, records, release }) => {
+        const content: KeptContent = release
+          ? { type: 'bytes', bytes, lent: new LentBytes(release) }
+          : { type: 'bytes', bytes }
+        return this.#add(turns, streamId, content, records, bytes.byteLength, report)
+      },
       storeShared: ({ format, stored, records }) =>
         this.#add(turns, streamId, { type: 'stored', format, stored }, records, stored.length, report),
       confirmed: (tail) => this.#log?.confirmed(streamId, tail),

@@ -102,7 +102,11 @@ class ReceiverWorker {
       })
     return {
       storeRecords: async (records) => store('records', framesOf(records), records.length),
-      storeBytes: ({ bytes, records }) => store('bytes', [bytes], records),
+      storeBytes: ({ bytes, records, release }) => {
+        const stored = store('bytes', [bytes], records)
+        release?.()
+        return stored
+      },
       confirmed: (tail) => this.#post({ type: 'confirmed', streamId, tail }),
       unconfirmed: () => ask((call) => ({ type: 'unconfirmed', call, streamId })),
       remembered: (records) => ask((call) => ({ type: 'remembered', call, streamId, records })),

@@ -94,7 +94,7 @@ class JavaStore implements BlockStore {
   readonly #link: JavaLink
   readonly #waiting = new Map<number, readonly Waiting[]>()
   #last = 0
-  #gathered: { parts: Uint8Array[]; records: number; bytes: number; waiting: Waiting[] } | null = null
+  #gathered: { parts: ReceivedBytes[]; records: number; bytes: number; waiting: Waiting[] } | null = null
   #timer: NodeJS.Timeout | null = null
   #settled: (() => void)[] = []
   /** The parts of the blocks before this process that the source may send again. */
@@ -133,14 +133,14 @@ class JavaStore implements BlockStore {
     })
   }
 
-  storeBytes({ bytes, records }: ReceivedBytes): Promise<void> {
+  storeBytes(part: ReceivedBytes): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#gathered ??= { parts: [], records: 0, bytes: 0, waiting: [] }
       const gathered = this.#gathered
       this.#parts++
-      gathered.parts.push(bytes)
-      gathered.records += records
-      gathered.bytes += bytes.byteLength
+      gathered.parts.push(part)
+      gathered.records += part.records
+      gathered.bytes += part.bytes.byteLength
       gathered.waiting.push({ resolve, reject })
       if (gathered.bytes >= GATHER_BYTES) this.#flush()
       else this.#timer ??= setTimeout(() => this.#flush(), GATHER_MS)
@@ -170,7 +170,10 @@ class JavaStore implements BlockStore {
     const gathered = this.#gathered
     this.#gathered = null
     if (gathered === null) return
-    this.#send(bytesBlock(gathered.parts, this.#tail.length), gathered.records, gathered.waiting)
+    const parts = gathered.parts.map(({ bytes }) => bytes)
+    this.#send(bytesBlock(parts, this.#tail.length), gathered.records, gathered.waiting)
+    // What went to Java is a copy.
+    for (const { release } of gathered.parts) release?.()
     this.#tail.push(this.#parts)
   }
 
