@@ -16,6 +16,8 @@ export interface CliOptions {
   readonly columns?: number
   /** What standard output is piped into, in the terminal. */
   readonly into?: string
+  /** Not killed at the end of the test that started it: several tests share it. */
+  readonly isShared?: boolean
 }
 
 export interface CliResult {
@@ -74,7 +76,7 @@ export class RunningCli {
   stdout = ''
   stderr = ''
 
-  constructor(program: string, args: readonly string[], { cwd, env }: CliOptions) {
+  constructor(program: string, args: readonly string[], { cwd, env, isShared }: CliOptions) {
     const child = spawn(program, args, { cwd, env: { ...process.env, NO_COLOR: '1', ...env }, stdio: 'pipe' })
     this.#child = child
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -89,6 +91,7 @@ export class RunningCli {
       stdout: this.stdout,
       stderr: this.stderr,
     }))
+    if (isShared === true) return
     onTestFinished(() => {
       child.kill('SIGKILL')
     })

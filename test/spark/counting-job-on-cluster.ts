@@ -12,6 +12,12 @@ export const countingJob: string = fileURLToPath(new URL('fixtures/counting-job.
 
 const topics = ['plant', 'lab'] as const
 
+interface Totals {
+  readonly keys: number
+  readonly sum: number
+  readonly newest: Readonly<Record<string, number>>
+}
+
 export class CountingJob {
   readonly broker: Mosquitto
   readonly cluster: StandaloneCluster
@@ -85,20 +91,21 @@ export class CountingJob {
     }
   }
 
-  /** Resolves when what has been published so far is in the state. */
-  async caughtUp(): Promise<void> {
-    const { published } = this
-    await eventually(() => this.totals.keys >= published)
+  /** Publishes one more number to both topics; resolves when the state has it from both: the job has come as far as now. */
+  async goesOn(): Promise<void> {
+    const number = this.#published
+    await this.publish(1)
+    await eventually(() => topics.every((topic) => (this.totals.newest[topic] ?? -1) >= number))
   }
 
   get published(): number {
     return topics.length * this.#published
   }
 
-  /** The state after the last batch: how many messages there are in it, and how often they were counted together. */
-  get totals(): { readonly keys: number; readonly sum: number } {
+  /** The state after the last batch: how many messages there are in it, how often they were counted together, and the greatest of each topic. */
+  get totals(): Totals {
     const last = linesOf(join(this.directory, 'output.totals')).at(-1)
-    return last === undefined ? { keys: 0, sum: 0 } : JSON.parse(last)
+    return last === undefined ? { keys: 0, sum: 0, newest: {} } : JSON.parse(last)
   }
 
   /** Resolves when everything published is in the state. */

@@ -48,7 +48,10 @@ export class StandaloneCluster {
     const home = await sparkHome(version)
     const cluster = new StandaloneCluster(home, await freePort(), await freePort(), environment)
     try {
-      await eventually(() => cluster.state())
+      await eventually(() => {
+        if (cluster.#master.exitCode !== null) throw new Error(`The Master ended:\n${cluster.log}`)
+        return cluster.state()
+      })
       for (const index of hosts.keys()) cluster.startWorker(index)
       await cluster.workersAlive(hosts.length)
     } catch (error) {
@@ -118,8 +121,9 @@ export class StandaloneCluster {
   /** Stops all of it; resolves when no process is left. */
   async stop(): Promise<void> {
     const running = [...this.#workers, this.#master].filter((child) => child !== null)
-    const ended = running.map((child) => new Promise((resolve) => child.once('exit', resolve)))
-    for (const child of running) child.kill('SIGTERM')
+    const alive = running.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
+    const ended = alive.map((child) => new Promise((resolve) => child.once('exit', resolve)))
+    for (const child of alive) child.kill('SIGTERM')
     await Promise.all(ended)
   }
 
