@@ -45,11 +45,16 @@ export interface SparkDriverOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-export const OLDEST: string = testedSparkVersions[0]!
-export const NEWEST: string = testedSparkVersions.at(-1)!
-/** The Spark versions this run tests: the newest and the oldest, with a budget all of them. */
+const { MILLRACE_SPARK, MILLRACE_BUDGET } = process.env
+export const OLDEST: string = MILLRACE_SPARK ?? testedSparkVersions[0]!
+export const NEWEST: string = MILLRACE_SPARK ?? testedSparkVersions.at(-1)!
+/** The Spark versions this run tests: the one it was told, or the newest and the oldest, or with a budget all of them. */
 export const versions: readonly string[] =
-  Number(process.env.MILLRACE_BUDGET ?? 1) > 1 ? testedSparkVersions : [NEWEST, OLDEST]
+  MILLRACE_SPARK !== undefined
+    ? [MILLRACE_SPARK]
+    : Number(MILLRACE_BUDGET ?? 1) > 1
+      ? testedSparkVersions
+      : [NEWEST, OLDEST]
 
 /** The Sparks and masters that a whole suite of operations runs on: one, with a budget all versions, and the local mode of Spark too. */
 export const grounds: readonly (readonly [version: string, master: string])[] =

@@ -3,8 +3,9 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { findSparkHome, sparkVersion } from '../../src/engine/spark/spark-home.js'
+import { SPARK_VERSION_DEFAULT } from '../../src/engine/spark/spark-install.js'
 import { cli } from '../cli/cli.js'
-import { NEWEST, OLDEST, removeDirectories, sparkHome, temporaryDirectory } from './spark-driver.js'
+import { OLDEST, removeDirectories, sparkHome, temporaryDirectory } from './spark-driver.js'
 
 afterAll(removeDirectories)
 
@@ -47,11 +48,11 @@ describe('millrace doctor', () => {
   it('installs Spark where run finds it, and leaves one alone that is there', async () => {
     const cache = temporaryDirectory()
     mkdirSync(join(cache, 'millrace'))
-    symlinkSync(await sparkHome(NEWEST), join(cache, 'millrace', `spark-${NEWEST}`))
+    symlinkSync(await sparkHome(SPARK_VERSION_DEFAULT), join(cache, 'millrace', `spark-${SPARK_VERSION_DEFAULT}`))
     const env = { XDG_CACHE_HOME: cache, SPARK_HOME: '' }
     const { stdout } = await cli(['doctor', '--install-spark'], { env })
-    expect(stdout).toContain(`Spark ${NEWEST} is already in`)
-    expect(stdout).toMatch(new RegExp(`ok +Spark +${NEWEST} in ${cache}`))
+    expect(stdout).toContain(`Spark ${SPARK_VERSION_DEFAULT} is already in`)
+    expect(stdout).toMatch(new RegExp(`ok +Spark +${SPARK_VERSION_DEFAULT} in ${cache}`))
   })
 
   it('says that it cannot install without Maven', async () => {
