@@ -132,10 +132,4 @@ describe('A receiver in Node beside an executor', { timeout: 600_000 }, () => {
     expect(stored.filter((number) => !run.seen.has(number))).toEqual([])
     await run.spark.stop()
   })
-
-  it('hears the rate limit', async () => {
-    const run = await startCounting({ master: 'local[2]', conf: { 'spark.streaming.receiver.maxRate': '5000' } })
-    await run.spark.until(() => linesOf(`${run.acknowledged}0.rates`)[0] === '5000')
-    await run.spark.stop()
-  })
 })
