@@ -16,7 +16,7 @@ import {
 } from '../rdd/task-function.js'
 import type { Time } from '../time.js'
 import { assertWindow, rddsBetween } from './nodes.js'
-import { changedPairs } from './state-layers.js'
+import { pairChanges } from './state-layers.js'
 import { StreamNode } from './stream-node.js'
 
 /** The functions of an incremental window, named in the scope that is open. */
@@ -78,8 +78,8 @@ export class ReducedWindowNode extends StreamNode {
     this.#carriedTo = to
   }
 
-  override changes(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> {
-    return zipped([before, after], changedPairs(), after.partitioner)
+  override encodedChanges(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> {
+    return pairChanges(before, after)
   }
 
   override functions(): readonly AnyFunction[] {

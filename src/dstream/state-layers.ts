@@ -6,22 +6,31 @@ import type { Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import { type LibraryFunction, libraryFunction } from '../rdd/task-function.js'
 import { LayerChanges, type LayerRecord } from '../storage/layers.js'
-import { type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
+import { CHUNK_RECORDS, type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
+import { serializeRecords } from '../storage/record-serializer.js'
+import { PairColumns } from '../storage/record-writer.js'
+import type { StateEntry } from './state-map.js'
 import type { StatePartition } from './state-update.js'
 
 type Pairs = Iterable<Pair<unknown, unknown>>
 
-/** What changed from the states of `mapWithState` to later ones, as entries `[key, [state, time]]`: `[before, after]` through `zip`. */
+/** What changed from the states of `mapWithState` to later ones, as the chunks of a layer: `[before, after]` through `zip`. */
 export const changedStates: () => LibraryFunction = libraryFunction(
   'changedStates',
   () =>
-    ([[before], [after]]: readonly [Iterable<StatePartition>, Iterable<StatePartition>]): LayerRecord[] => {
+    async ([[before], [after]]: readonly [Iterable<StatePartition>, Iterable<StatePartition>]) => {
       const { removed, changed } = after!.states.changesSince(before!.states)
-      const layer: LayerRecord[] = []
-      for (const key of removed) layer.push([key])
-      for (const { key, state, time } of changed) layer.push([key, [state, time]])
-      return layer
+      const chunks = removed.length === 0 ? [] : await inTurns(encodedChunks([removed.map((key) => [key])]))
+      return chunks.concat(await inTurns(chunksOfEntries(changed)))
     },
+)
+
+/** All states of `mapWithState` as the chunks of a layer. */
+export const encodedStates: () => LibraryFunction = libraryFunction(
+  'encodedStates',
+  () =>
+    async ([partition]: Iterable<StatePartition> & readonly StatePartition[]) =>
+      inTurns(chunksOfEntries(partition!.states.entries())),
 )
 
 /**
@@ -30,7 +39,7 @@ export const changedStates: () => LibraryFunction = libraryFunction(
  * the layer leads to the same order. An object always counts as changed: functions may return the state they were given after
  * changing it in place.
  */
-export const changedPairs: () => LibraryFunction = libraryFunction(
+const changedPairs: () => LibraryFunction = libraryFunction(
   'changedPairs',
   () =>
     async ([before, after]: readonly [Pairs, Pairs]) => {
@@ -64,6 +73,11 @@ export const changedPairs: () => LibraryFunction = libraryFunction(
     },
 )
 
+/** What changed from pairs with unique keys to later ones, as the chunks of a layer. */
+export function pairChanges(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> {
+  return zipped([before, after], changedPairs(), null).mapped({ type: 'iterate', f: encodedLayer() })
+}
+
 /** The records of layers, the whole first: `[whole, ...changes]` through `zip`. */
 export const mergedLayers: () => LibraryFunction = libraryFunction(
   'mergedLayers',
@@ -84,17 +98,36 @@ export function layersMerged(layers: readonly RDD<unknown>[]): RDD<unknown> {
 /** The records of a layer as the chunks of its file. */
 export const encodedLayer: () => LibraryFunction = libraryFunction(
   'encodedLayer',
-  () =>
-    async (records: Iterable<unknown>): Promise<EncodedChunk[]> => {
-      const pacer = new Pacer()
-      const chunks: EncodedChunk[] = []
-      for (const chunk of encodedChunks([Array.from(records)])) {
-        chunks.push(chunk)
-        if (pacer.isDue) await pacer.turn()
-      }
-      return chunks
-    },
+  () => (records: Iterable<unknown>) => inTurns(encodedChunks([Array.from(records)])),
 )
+
+/** Entries as records `[key, [state, time]]`, in columns from the start: none of the arrays is made. */
+function* chunksOfEntries(entries: readonly StateEntry[]): Generator<EncodedChunk> {
+  for (let from = 0; from < entries.length; from += CHUNK_RECORDS) {
+    const length = Math.min(CHUNK_RECORDS, entries.length - from)
+    const keys = new Array<unknown>(length)
+    const states = new Array<unknown>(length)
+    const times = new Array<unknown>(length)
+    for (let i = 0; i < length; i++) {
+      const entry = entries[from + i]!
+      keys[i] = entry.key
+      states[i] = entry.state
+      times[i] = entry.time
+    }
+    yield [length, serializeRecords(new PairColumns(keys, new PairColumns(states, times)))]
+  }
+}
+
+/** The chunks, with turns for others between them. */
+async function inTurns(chunks: Iterable<EncodedChunk>): Promise<EncodedChunk[]> {
+  const pacer = new Pacer()
+  const encoded: EncodedChunk[] = []
+  for (const chunk of chunks) {
+    encoded.push(chunk)
+    if (pacer.isDue) await pacer.turn()
+  }
+  return encoded
+}
 
 function placesOf(pairs: readonly Pair<unknown, unknown>[]): KeyedMap<number> {
   const places = new KeyedMap<number>()

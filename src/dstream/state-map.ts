@@ -1,14 +1,14 @@
 /**
  * The states of one partition, in versions: each batch takes the version before, and changes it. The newest version is a
- * table that is changed in place, so a batch costs by its updates and not by its keys; an older version remembers what later
- * ones changed, as it was, and so can still be read, or recomputed from.
+ * table that is changed in place, so a batch costs by its updates and not by its keys. Each version has a list of what it did
+ * to the one before: read backwards, it gives the older version; forwards, what is to be saved.
  */
 import { MillraceError } from '../errors.js'
 import { identityOf } from '../rdd/keys.js'
 import { storableClass } from '../storage/record-format.js'
-import { type Identified, StateTable } from './state-table.js'
+import { type Identified, isSame, StateTable } from './state-table.js'
 
-/** The state of one key. Never changed in place: versions share it. */
+/** The state of one key. */
 export interface StateEntry {
   readonly key: unknown
   readonly state: unknown
@@ -16,30 +16,50 @@ export interface StateEntry {
   readonly time: number
 }
 
-type IdentifiedEntry = StateEntry & Identified
+/** An entry as the table has it. The version that made it may change it; once there is a next version, versions share it, and it stays. */
+interface Entry extends Identified {
+  readonly key: unknown
+  state: unknown
+  time: number
+  /** Its place in the order in which keys came. */
+  readonly born: number
+  /** The version that made it; `REPLACED` once the newest version has another entry in its place, or none. */
+  madeIn: number
+}
 
-/** Entries by the identity of their key; with `null`, the key had no state. */
-type Changes = Map<unknown, IdentifiedEntry | null>
+const REPLACED = -1
+
+/** What versions made of one another have in common: what the newest one holds, in order of update when they are `byTime`. */
+interface Line {
+  readonly table: StateTable<Entry>
+  /** How many keys have come. */
+  births: number
+}
+
+/** What a version did: the entry that was there, null for none, and the one it put there, null for none; one pair after another. */
+type Steps = (Entry | null)[]
 
 export class StateMap {
-  /** Shared by all versions of one line; it is what the newest one holds. In order of update when `byTime`. */
-  readonly #table: StateTable<IdentifiedEntry>
   readonly #byTime: boolean
-  /** What the next version changed, as it is here. */
-  #undo: Changes | null = null
+  readonly #line: Line
+  /** The number of this version in its line. */
+  readonly #number: number
+  /** How many keys had come before this version. */
+  readonly #birthsBefore: number
+  /** Null in the first version of a line: nobody asks what it changed. */
+  readonly #steps: Steps | null
   #next: StateMap | null = null
-  /** The undo of the version before, to which this one, while it is the newest, adds what it changes. */
-  #undoBefore: Changes | null = null
-  /** The ids that came, or came again, in this version, in order; of use where entries are not in order of update anyway. */
-  #came: Set<unknown> | null = null
 
   /** `byTime` keeps the entries in order of update, so that those too old are found without looking at the others. */
   constructor(byTime: boolean)
   /** @internal */
-  constructor(byTime: boolean, table: StateTable<IdentifiedEntry>)
-  constructor(byTime: boolean, table = new StateTable<IdentifiedEntry>()) {
+  constructor(byTime: boolean, line: Line, number: number)
+  constructor(byTime: boolean, line: Line = { table: new StateTable(), births: 0 }, number = 0) {
     this.#byTime = byTime
-    this.#table = table
+    this.#line = line
+    this.#number = number
+    this.#birthsBefore = line.births
+    this.#steps = number === 0 ? null : []
   }
 
   /** True if the entries are kept in order of update. */
@@ -49,60 +69,79 @@ export class StateMap {
 
   /** The next version, equal to this one until it is changed; this one stays as it is. */
   copy(): StateMap {
-    if (this.#next !== null) return new StateMap(this.#byTime, this.#detached())
-    const copy = new StateMap(this.#byTime, this.#table)
-    this.#undo = new Map()
-    copy.#undoBefore = this.#undo
-    this.#undoBefore = null
-    this.#next = copy
-    return copy
+    if (this.#next === null) {
+      this.#next = new StateMap(this.#byTime, this.#line, this.#number + 1)
+      return this.#next
+    }
+    const first = new StateMap(this.#byTime)
+    for (const { key, state, time } of this.entries()) first.put(key, state, time)
+    return first.copy()
   }
 
   get(key: unknown): StateEntry | null {
-    return this.#entryOf(identityOf(key))
+    const id = identityOf(key)
+    for (let version = this.#next; version !== null; version = version.#next) {
+      const steps = version.#steps!
+      for (let i = 0; i < steps.length; i += 2) if (isSame(idOf(steps, i), id)) return steps[i]!
+    }
+    return this.#line.table.get(id)
   }
 
   /** Makes looking up these keys next cheaper. */
   warm(keys: readonly unknown[]): void {
-    this.#table.warm(keys.map(identityOf))
-  }
-
-  #entryOf(id: unknown): IdentifiedEntry | null {
-    for (let version: StateMap = this; version.#next !== null; version = version.#next) {
-      const was = version.#undo!.get(id)
-      if (was !== undefined) return was
-    }
-    return this.#table.get(id)
+    this.#line.table.warm(keys.map(identityOf))
   }
 
   put(key: unknown, state: unknown, time: number): void {
+    this.#assertNewest()
+    const { table } = this.#line
     const id = identityOf(key)
-    this.#note(id)
-    const entry = { key, state, time, id }
-    if (this.#byTime) this.#table.setLast(entry)
-    // The first version of a line is saved whole: nobody asks what came in it.
-    else if (this.#table.set(entry) && this.#undoBefore !== null) {
-      this.#came ??= new Set()
-      this.#came.add(id)
+    const before = table.get(id)
+    if (before !== null && before.madeIn === this.#number) {
+      before.state = state
+      before.time = time
+      if (this.#byTime) table.setLast(before)
+      return
     }
+    const born = before === null ? ++this.#line.births : before.born
+    const entry: Entry = { key, state, time, id, born, madeIn: this.#number }
+    if (this.#byTime) table.setLast(entry)
+    else table.set(entry)
+    if (before !== null) before.madeIn = REPLACED
+    this.#steps?.push(before, entry)
   }
 
   remove(key: unknown): void {
+    this.#assertNewest()
+    const { table } = this.#line
     const id = identityOf(key)
-    this.#note(id)
-    this.#came?.delete(id)
-    this.#table.delete(id)
+    const before = table.get(id)
+    if (before === null) return
+    table.delete(id)
+    before.madeIn = REPLACED
+    this.#steps?.push(before, null)
   }
 
   /** The entries last updated before `time`, strictly. */
   olderThan(time: number): StateEntry[] {
     if (this.#next !== null || !this.#byTime) return this.entries().filter((entry) => entry.time < time)
-    return this.#table.takeWhile((entry) => entry.time < time)
+    return this.#line.table.takeWhile((entry) => entry.time < time)
   }
 
   /** Every entry of this version. */
   entries(): StateEntry[] {
-    return (this.#next === null ? this.#table : this.#detached()).toArray()
+    const newest = this.#line.table.toArray()
+    if (this.#next === null) return newest
+    const was = new Map<unknown, Entry | null>()
+    for (const steps of this.#stepsUpTo(null)) {
+      for (let i = 0; i < steps.length; i += 2) {
+        const id = idOf(steps, i)
+        if (!was.has(id)) was.set(id, steps[i]!)
+      }
+    }
+    const entries = newest.filter(({ id }) => !was.has(id))
+    for (const entry of was.values()) if (entry !== null) entries.push(entry)
+    return entries.sort(this.#byTime ? (a, b) => a.time - b.time : inOrderOfBirth)
   }
 
   /** True if this version was made from `older`, directly or over versions between. */
@@ -117,23 +156,30 @@ export class StateMap {
    * those that came last and in order. A key that went and came again is in both.
    */
   changesSince(older: StateMap): { removed: unknown[]; changed: StateEntry[] } {
-    const was = older.#undoneUpTo(this)
-    if (was === null) return this.#differencesFrom(older.entries())
+    if (older === this) return { removed: [], changed: [] }
+    if (!this.follows(older)) return this.#differencesFrom(older.entries())
+    const steps = older.#stepsUpTo(this)
+    // What later versions replaced is still the entry here.
+    const here = this.#next === null ? null : lastOf(steps)
+    const birthsBefore = older.#next!.#birthsBefore
     const removed: unknown[] = []
-    const changed: StateEntry[] = []
-    const came = older.#cameUpTo(this)
-    for (const [id, before] of was) {
-      const isNew = came.has(id)
-      const entry = isNew ? null : this.#entryOf(id)
-      if (entry !== null) changed.push(entry)
-      else if (before !== null) removed.push(before.key)
-    }
-    for (const id of came) {
-      const entry = this.#entryOf(id)
-      if (entry !== null) changed.push(entry)
+    const changed: Entry[] = []
+    const came: Entry[] = []
+    for (const version of steps) {
+      for (let i = 0; i < version.length; i += 2) {
+        const before = version[i]!
+        const after = version[i + 1]!
+        if (after === null) {
+          if (before!.born <= birthsBefore) removed.push(before!.key)
+        } else if (here === null ? after.madeIn !== REPLACED : here.get(after.id) === after) {
+          if (this.#byTime || after.born <= birthsBefore) changed.push(after)
+          else came.push(after)
+        }
+      }
     }
     // In order of update, as versions by time keep them.
     if (this.#byTime) changed.sort((a, b) => a.time - b.time)
+    for (const entry of came.sort(inOrderOfBirth)) changed.push(entry)
     return { removed, changed }
   }
 
@@ -156,61 +202,38 @@ export class StateMap {
     return { removed, changed }
   }
 
-  /** True if the entries are in order of update. */
-  get isByTime(): boolean {
-    return this.#byTime
-  }
-
   get size(): number {
-    return this.#next === null ? this.#table.size : this.#detached().size
+    return this.#next === null ? this.#line.table.size : this.entries().length
   }
 
-  /** Remembers the entry as it was for the version before, unless a change before this one has. */
-  #note(id: unknown): void {
-    if (this.#next !== null) throw new MillraceError('INTERNAL', 'Only the newest version of a state map can change.')
-    const undo = this.#undoBefore
-    if (undo !== null && !undo.has(id)) undo.set(id, this.#table.get(id))
-  }
-
-  /** The ids that came in the versions after this one, up to `newer`, and stayed, in order. */
-  #cameUpTo(newer: StateMap): Set<unknown> {
-    const came = new Set<unknown>()
+  /** What the versions after this one did, up to `newer`, or all of them. */
+  #stepsUpTo(newer: StateMap | null): Steps[] {
+    const steps: Steps[] = []
     for (let version = this.#next; version !== null; version = version.#next) {
-      for (const id of version.#came ?? []) {
-        came.delete(id)
-        came.add(id)
-      }
+      steps.push(version.#steps!)
       if (version === newer) break
     }
-    return came
+    return steps
   }
 
-  /** What the versions after this one, up to `newer`, changed, as it was here; null if `newer` did not come from this one. */
-  #undoneUpTo(newer: StateMap): Changes | null {
-    const was: Changes = new Map()
-    for (let version: StateMap = this; version !== newer; version = version.#next) {
-      if (version.#next === null) return null
-      for (const [id, entry] of version.#undo!) if (!was.has(id)) was.set(id, entry)
-    }
-    return was
+  #assertNewest(): void {
+    if (this.#next !== null) throw new MillraceError('INTERNAL', 'Only the newest version of a state map can change.')
   }
+}
 
-  /** The entries of this version in a table of their own. */
-  #detached(): StateTable<IdentifiedEntry> {
-    const table = this.#table.copy()
-    const lines: Changes[] = []
-    for (let version: StateMap = this; version.#next !== null; version = version.#next) lines.push(version.#undo!)
-    for (const undo of lines.reverse()) {
-      for (const [id, entry] of undo) {
-        if (entry === null) table.delete(id)
-        else table.set(entry)
-      }
-    }
-    if (!this.#byTime) return table
-    const sorted = new StateTable<IdentifiedEntry>()
-    for (const entry of table.toArray().sort((a, b) => a.time - b.time)) sorted.set(entry)
-    return sorted
-  }
+/** The entries that the last steps put there, by id. */
+function lastOf(versions: readonly Steps[]): Map<unknown, Entry | null> {
+  const last = new Map<unknown, Entry | null>()
+  for (const steps of versions) for (let i = 0; i < steps.length; i += 2) last.set(idOf(steps, i), steps[i + 1]!)
+  return last
+}
+
+function idOf(steps: Steps, i: number): unknown {
+  return (steps[i] ?? steps[i + 1])!.id
+}
+
+function inOrderOfBirth(a: Entry, b: Entry): number {
+  return a.born - b.born
 }
 
 interface StoredStates {
@@ -226,7 +249,7 @@ storableClass(
   (map): StoredStates => {
     const entries = map.entries()
     return {
-      byTime: map.isByTime,
+      byTime: map.byTime,
       keys: entries.map(({ key }) => key),
       states: entries.map(({ state }) => state),
       times: entries.map(({ time }) => time),

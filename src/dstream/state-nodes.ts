@@ -7,7 +7,7 @@ import { StorageLevel } from '../rdd/storage-level.js'
 import { type AnyFunction, FunctionScope, type TaskFunction, userFunction } from '../rdd/task-function.js'
 import type { Time } from '../time.js'
 import { TransformedNode } from './nodes.js'
-import { changedPairs, changedStates, layersMerged } from './state-layers.js'
+import { changedStates, encodedStates, layersMerged, pairChanges } from './state-layers.js'
 import type { StateOptions } from './state-spec.js'
 import {
   entriesOfStates,
@@ -107,8 +107,8 @@ export class UpdatedStateNode extends StateNode {
   }
 
   /** A function that gives whole partitions may give a key twice: then there are no changes by key. */
-  override changes(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> | null {
-    return this.#form === 'partition' ? null : zipped([before, after], changedPairs(), after.partitioner)
+  override encodedChanges(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> | null {
+    return this.#form === 'partition' ? null : pairChanges(before, after)
   }
 
   protected compute(time: Time): RDD<unknown> | null {
@@ -170,7 +170,11 @@ export class MapWithStateNode extends StateNode {
     return states.mapped({ type: 'iterate', f: entriesOfStates() }, true)
   }
 
-  override changes(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> {
+  override encoded(states: RDD<unknown>): RDD<unknown> {
+    return states.mapped({ type: 'iterate', f: encodedStates() })
+  }
+
+  override encodedChanges(before: RDD<unknown>, after: RDD<unknown>): RDD<unknown> {
     return zipped([before, after], changedStates(), after.partitioner)
   }
 

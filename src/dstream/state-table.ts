@@ -24,6 +24,9 @@ export class StateTable<E extends Identified> {
   #mask = slotsMin - 1
   #places: (E | null)[] = []
   #size = 0
+  /** What was looked up last and its slot, -1 when slots have moved since: who changes an entry has just asked for it. */
+  #lastId: unknown = null
+  #lastSlot = -1
   /** What `warm` read, so that it is not left out as read for nothing. */
   #touched = 0
 
@@ -32,26 +35,24 @@ export class StateTable<E extends Identified> {
   }
 
   get(id: unknown): E | null {
-    const place = this.#slots[2 * this.#find(id, hashOf(id)) + 1]!
+    const place = this.#slots[2 * this.#find(id) + 1]!
     return place === 0 ? null : this.#places[place - 1]!
   }
 
   /** Puts the entry in the place of the one with its id, or at the end when there is none; returns true then. */
   set(entry: E): boolean {
-    const hash = hashOf(entry.id)
-    const slot = this.#find(entry.id, hash)
+    const slot = this.#find(entry.id)
     const place = this.#slots[2 * slot + 1]!
-    if (place === 0) this.#add(slot, hash, entry)
+    if (place === 0) this.#add(slot, entry)
     else this.#places[place - 1] = entry
     return place === 0
   }
 
   /** Puts the entry at the end, and takes out the one with its id. */
   setLast(entry: E): void {
-    const hash = hashOf(entry.id)
-    const slot = this.#find(entry.id, hash)
+    const slot = this.#find(entry.id)
     const place = this.#slots[2 * slot + 1]!
-    if (place === 0) this.#add(slot, hash, entry)
+    if (place === 0) this.#add(slot, entry)
     else {
       this.#places[place - 1] = null
       this.#slots[2 * slot + 1] = this.#places.push(entry)
@@ -60,7 +61,7 @@ export class StateTable<E extends Identified> {
   }
 
   delete(id: unknown): void {
-    let gap = this.#find(id, hashOf(id))
+    let gap = this.#find(id)
     const slots = this.#slots
     const place = slots[2 * gap + 1]!
     if (place === 0) return
@@ -75,6 +76,7 @@ export class StateTable<E extends Identified> {
       gap = at
     }
     slots[2 * gap + 1] = 0
+    this.#lastSlot = -1
     this.#dropHoles()
   }
 
@@ -121,27 +123,23 @@ export class StateTable<E extends Identified> {
     return this.#places.filter((entry) => entry !== null)
   }
 
-  /** A table with the same entries. */
-  copy(): StateTable<E> {
-    const copy = new StateTable<E>()
-    copy.#slots = this.#slots.slice()
-    copy.#mask = this.#mask
-    copy.#places = this.#places.slice()
-    copy.#size = this.#size
-    return copy
-  }
-
   /** The slot that has the id, or else the free one where it would go. */
-  #find(id: unknown, hash: number): number {
+  #find(id: unknown): number {
+    if (this.#lastSlot >= 0 && this.#lastId === id) return this.#lastSlot
     const slots = this.#slots
-    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+    const hash = hashOf(id)
+    let slot = hash & this.#mask
+    for (; ; slot = (slot + 1) & this.#mask) {
       const place = slots[2 * slot + 1]!
-      if (place === 0 || (slots[2 * slot] === hash && isSame(this.#places[place - 1]!.id, id))) return slot
+      if (place === 0 || (slots[2 * slot] === hash && isSame(this.#places[place - 1]!.id, id))) break
     }
+    this.#lastId = id
+    this.#lastSlot = slot
+    return slot
   }
 
-  #add(slot: number, hash: number, entry: E): void {
-    this.#slots[2 * slot] = hash
+  #add(slot: number, entry: E): void {
+    this.#slots[2 * slot] = hashOf(entry.id)
     this.#slots[2 * slot + 1] = this.#places.push(entry)
     if (++this.#size * 2 > this.#mask) this.#grow()
   }
@@ -150,6 +148,7 @@ export class StateTable<E extends Identified> {
     const before = this.#slots
     this.#slots = new Int32Array(2 * before.length)
     this.#mask = 2 * this.#mask + 1
+    this.#lastSlot = -1
     for (let at = 0; at < before.length; at += 2) {
       if (before[at + 1] === 0) continue
       let slot = before[at]! & this.#mask
@@ -179,6 +178,6 @@ function hashOf(id: unknown): number {
 }
 
 /** As keys of a Map compare: NaN is NaN. */
-function isSame(a: unknown, b: unknown): boolean {
+export function isSame(a: unknown, b: unknown): boolean {
   return a === b || (Number.isNaN(a) && Number.isNaN(b))
 }

@@ -10,7 +10,7 @@ import { StorageLevel } from '../rdd/storage-level.js'
 import type { AnyFunction } from '../rdd/task-function.js'
 import { isMultipleOf, type Time } from '../time.js'
 import type { DStreamGraph } from './dstream-graph.js'
-import { layersMerged } from './state-layers.js'
+import { encodedLayer, layersMerged } from './state-layers.js'
 
 export abstract class StreamNode {
   readonly graph: DStreamGraph
@@ -143,8 +143,13 @@ export abstract class StreamNode {
     return rdd
   }
 
-  /** What of this stream's RDD changed from `before`, an earlier one, as a layer over what `saved` gives of that; null where only the whole can be saved. */
-  changes(_before: RDD<unknown>, _after: RDD<unknown>): RDD<unknown> | null {
+  /** What `saved` gives, as the chunks of a layer. */
+  encoded(rdd: RDD<unknown>): RDD<unknown> {
+    return this.saved(rdd).mapped({ type: 'iterate', f: encodedLayer() })
+  }
+
+  /** What of this stream's RDD changed from `before`, an earlier one, as the chunks of a layer over what was saved of that; null where only the whole can be saved. */
+  encodedChanges(_before: RDD<unknown>, _after: RDD<unknown>): RDD<unknown> | null {
     return null
   }
 

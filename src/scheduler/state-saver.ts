@@ -8,7 +8,6 @@
 import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
-import { encodedLayer } from '../dstream/state-layers.js'
 import type { StreamNode } from '../dstream/stream-node.js'
 import { toError } from '../errors.js'
 import type { JobDescription } from '../rdd/job-runner.js'
@@ -168,7 +167,7 @@ export class StateSaver {
     try {
       const before = this.#saved(operator)
       const changes = this.#changes(node, before, rdd)
-      const { lineage } = (changes ?? node.saved(rdd)).mapped({ type: 'iterate', f: encodedLayer() })
+      const { lineage } = changes ?? node.encoded(rdd)
       const job: JobDescription = { batchTime: time, outputId: null, name: `save the state of ${operator}` }
       const partitions = (await rdd.context.runner.collect(lineage, null, job)) as EncodedChunk[][]
       const isChanges = changes !== null
@@ -210,7 +209,7 @@ export class StateSaver {
     // Still kept, so that it can be read; and keys lie where they lay, or layers would not meet.
     if (node.generated.get(saved.time) !== saved.rdd) return null
     if (rdd.partitioner?.type !== 'hash' || !before.isHashed || before.partitions !== rdd.numPartitions) return null
-    return samePartitioner(saved.rdd.partitioner, rdd.partitioner) ? node.changes(saved.rdd, rdd) : null
+    return samePartitioner(saved.rdd.partitioner, rdd.partitioner) ? node.encodedChanges(saved.rdd, rdd) : null
   }
 
   async #mergeIfHeavy(operator: string): Promise<void> {

@@ -11,7 +11,7 @@ const HEADER_BYTES = 24
 /** Length and checksum before each chunk. */
 const CHUNK_HEADER_BYTES = 8
 /** Records of one chunk: serializing them takes about a millisecond, then the thread is free for others. */
-const CHUNK_RECORDS = 4096
+export const CHUNK_RECORDS = 4096
 
 /** The name of a partition's file in its directory. */
 export function partitionFileName(partition: number): string {
