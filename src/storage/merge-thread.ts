@@ -1,9 +1,13 @@
 /** A thread that merges layers of saved state into one and ends: the work of its whole, kept away from the batches. */
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { errorToData } from '../errors.js'
 import { openDirectory } from './directory-handle.js'
 import type { MergeRequest, MergeResult } from './layer-merger.js'
 import { mergePartition } from './layers.js'
+
+// On Linux that is this thread alone: it takes what the batches leave of the processor. Elsewhere it would be the process.
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_LOW)
 
 const { directories, target, partitions } = workerData as MergeRequest
 let result: MergeResult = { error: null }
