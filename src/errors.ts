@@ -1,4 +1,5 @@
 /** Every error Millrace raises: one class, one list of stable codes, and the way errors cross a thread, a process or a file. */
+import { inspect } from 'node:util'
 
 /**
  * What went wrong, as a word a program can rely on. The text of an error may change between releases; its code does not.
@@ -114,8 +115,24 @@ export interface ErrorData {
   readonly cause: ErrorData | null
 }
 
-/** Turns anything thrown into plain data. */
+/** How far down a chain of causes is looked: users' errors may name themselves as their cause. */
+const CAUSES_MAX = 16
+
+/** The error, its cause, the cause of that and so on: those that are errors, sixteen at most. */
+export function* causesOf(thrown: unknown): Generator<Error> {
+  let error = thrown
+  for (let depth = 0; depth < CAUSES_MAX && error instanceof Error; depth++) {
+    yield error
+    error = error.cause
+  }
+}
+
+/** Turns anything thrown into plain data, with sixteen causes at most. */
 export function errorToData(thrown: unknown): ErrorData {
+  return dataOf(thrown, CAUSES_MAX)
+}
+
+function dataOf(thrown: unknown, causesMax: number): ErrorData {
   const error = toError(thrown)
   const { code, details, cause } = error as { code?: unknown; details?: unknown; cause?: unknown }
   return {
@@ -124,7 +141,7 @@ export function errorToData(thrown: unknown): ErrorData {
     stack: error.stack ?? null,
     code: typeof code === 'string' ? code : null,
     details: error instanceof MillraceError ? (details as Record<string, unknown>) : null,
-    cause: cause === undefined || cause === null ? null : errorToData(cause),
+    cause: cause === undefined || cause === null || causesMax === 1 ? null : dataOf(cause, causesMax - 1),
   }
 }
 
@@ -142,7 +159,9 @@ export function errorFromData(data: ErrorData): Error {
 
 /** The thrown value as an Error: user code may throw anything. */
 export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(`Thrown value that is not an Error: ${String(thrown)}`)
+  if (thrown instanceof Error) return thrown
+  const text = typeof thrown === 'object' ? inspect(thrown, { breakLength: Infinity }) : String(thrown)
+  return new Error(`Thrown value that is not an Error: ${text}`)
 }
 
 /** Ends a `switch` over a union: the compiler proves it is never reached. */

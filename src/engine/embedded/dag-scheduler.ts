@@ -1,6 +1,6 @@
 /** Cuts a job into stages at its shuffles and runs them in order: first the map sides beneath, then the partitions asked for. */
 
-import { MillraceError } from '../../errors.js'
+import { causesOf, MillraceError } from '../../errors.js'
 import { countRecords } from '../../rdd/count-records.js'
 import type { JobDescription, JobRunner } from '../../rdd/job-runner.js'
 import { type Lineage, type PartitionedLineage, parentsOf } from '../../rdd/lineage.js'
@@ -152,7 +152,7 @@ export class DagScheduler implements JobRunner {
 
 /** What a stage failed for want of: the output of a shuffle, or a file; null when it failed of something else. */
 function lostData(error: unknown): { readonly path: string | null } | null {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+  for (const cause of causesOf(error)) {
     if (!MillraceError.is(cause, 'BLOCK_NOT_FOUND')) continue
     const { path, shuffle } = cause.details
     if (typeof path === 'string') return { path }
