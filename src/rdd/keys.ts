@@ -24,7 +24,8 @@ export function canonicalKey(key: unknown): string {
 }
 
 function canonicalObject(key: object): string {
-  if (Array.isArray(key)) return `[${key.map(canonicalKey).join(',')}]`
+  // The holes of a sparse array count as undefined, as they do once they have travelled.
+  if (Array.isArray(key)) return `[${Array.from(key, canonicalKey).join(',')}]`
   if (key instanceof Date) return `d${key.getTime()}`
   if (ArrayBuffer.isView(key)) {
     const bytes = new Uint8Array(key.buffer, key.byteOffset, key.byteLength)
@@ -33,8 +34,17 @@ function canonicalObject(key: object): string {
   if (key instanceof Map)
     return `m{${canonicalSorted([...key].map(([k, v]) => `${canonicalKey(k)}=${canonicalKey(v)}`))}}`
   if (key instanceof Set) return `e{${canonicalSorted([...key].map(canonicalKey))}}`
+  if (key instanceof ArrayBuffer) return `b${Buffer.from(key).toString('latin1')}`
   const fields = Object.entries(key).filter(([, value]) => value !== undefined && typeof value !== 'function')
+  if (fields.length === 0 && !isPlain(key)) {
+    throw new TypeError(`An instance of ${key.constructor.name} cannot be a key: it has no fields to compare.`)
+  }
   return `{${canonicalSorted(fields.map(([name, value]) => `${canonicalKey(name)}=${canonicalKey(value)}`))}}`
+}
+
+function isPlain(key: object): boolean {
+  const prototype = Object.getPrototypeOf(key)
+  return prototype === Object.prototype || prototype === null
 }
 
 function canonicalSorted(parts: string[]): string {

@@ -71,8 +71,20 @@ describe('keys compare by value', () => {
     expect([...map]).toEqual([['a', 1]])
   })
 
-  test('a function cannot be a key', () => {
-    expect(() => canonicalKey([() => 1])).toThrow(TypeError)
+  test('a hole of an array is a key as undefined is', () => {
+    // biome-ignore lint/suspicious/noSparseArray: what is tested
+    expect(canonicalKey([1, , 3])).toBe(canonicalKey([1, undefined, 3]))
+  })
+
+  test('bytes without a view compare by what they hold', () => {
+    const keys = [[1], [1], [2]].map((bytes) => canonicalKey(new Uint8Array(bytes).buffer))
+    expect(keys[0]).toBe(keys[1])
+    expect(keys[0]).not.toBe(keys[2])
+  })
+
+  test('what has no value to compare cannot be a key', () => {
+    for (const key of [() => 1, /a/, new Error('boom'), Promise.resolve()])
+      expect(() => canonicalKey([key])).toThrow(TypeError)
   })
 })
 
