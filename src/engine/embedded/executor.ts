@@ -1,5 +1,5 @@
 /** Runs tasks where their blocks are: one block manager, one store of shuffle output, in one thread. */
-import { MillraceError, toError } from '../../errors.js'
+import { MillraceError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import { Pacer } from '../../rdd/pacer.js'
 import type { Receiver } from '../../receiver/receiver.js'
@@ -18,6 +18,7 @@ import { recordsOf } from '../../storage/record-frames.js'
 import { readStored } from '../../storage/stored-bytes.js'
 import { InputCount } from '../input-count.js'
 import { shuffleWriter } from '../shuffle-writer.js'
+import { taskError } from '../task-error.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 import { readKeptRecords } from './kept-partition.js'
 import { LocalShuffleOutput } from './local-shuffle-output.js'
@@ -193,14 +194,4 @@ export class Executor implements TaskInputs {
       throw new MillraceError('INTERNAL', `No receiver can read blocks of stream ${streamId}.`)
     return receiver
   }
-}
-
-/** The error of a task, naming its partition; what the operator's own error said is kept. */
-export function taskError(thrown: unknown, partition: number): MillraceError {
-  const error = toError(thrown)
-  const failure = MillraceError.is(error, 'TASK_FAILED') ? error : null
-  return new MillraceError('TASK_FAILED', `Task of partition ${partition} failed: ${error.message}`, {
-    cause: failure?.cause ?? error,
-    details: { ...failure?.details, partition },
-  })
 }

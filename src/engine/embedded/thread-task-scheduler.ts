@@ -9,8 +9,10 @@ import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import type { TaskLocality } from '../../scheduler/task-info.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import { deserializeRecords } from '../../storage/record-serializer.js'
+import { warnOfDriver } from '../driver-functions.js'
+import { taskError } from '../task-error.js'
 import type { TaskScheduler } from './dag-scheduler.js'
-import { type Executor, type Task, taskError } from './executor.js'
+import type { Executor, Task } from './executor.js'
 import type { ExecutorThread } from './executor-thread.js'
 import type { LocalTaskScheduler } from './local-task-scheduler.js'
 import type { KeptPartition, TaskData, TaskDone, TaskOutcome } from './messages.js'
@@ -97,7 +99,10 @@ export class ThreadTaskScheduler implements TaskScheduler {
     const top = first.type === 'shuffleMap' ? first.shuffle.parent : first.lineage
     const directory = first.type === 'save' ? first.directory : null
     const { driver, reporter, pool, holders } = this.#options
-    if (!stageTravels(top, shuffle)) return driver.runStage(tasks, job)
+    if (!stageTravels(top, shuffle)) {
+      warnOfDriver(job)
+      return driver.runStage(tasks, job)
+    }
     if (this.#failure !== null) return Promise.reject(this.#failure)
     // Its failure is every stage's.
     this.start().catch(() => {})

@@ -1,5 +1,5 @@
 /** The Node worker beside a Spark executor: runs one task after another, each with its whole input before it. */
-import { errorToData, MillraceError, toError } from '../../errors.js'
+import { errorToData, MillraceError } from '../../errors.js'
 import type { AccumulatorRegistry } from '../../rdd/accumulator.js'
 import type { CheckpointedLineage, PartitionedLineage } from '../../rdd/lineage.js'
 import { Pacer } from '../../rdd/pacer.js'
@@ -9,6 +9,7 @@ import { deserializeRecords, serializeRecords } from '../../storage/record-seria
 import type { Time } from '../../time.js'
 import { assertSameShape } from '../graph-functions.js'
 import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
+import { taskError } from '../task-error.js'
 import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 import { fromChunk, toChunks } from './chunk.js'
 import { decodeValues } from './frames.js'
@@ -165,15 +166,6 @@ class WorkerInputs implements TaskInputs {
   readBlock(): never {
     throw new MillraceError('INTERNAL', 'Received blocks reach a worker of Spark as input.')
   }
-}
-
-function taskError(thrown: unknown, partition: number): MillraceError {
-  const error = toError(thrown)
-  const failure = MillraceError.is(error, 'TASK_FAILED') ? error : null
-  return new MillraceError('TASK_FAILED', `Task of partition ${partition} failed: ${error.message}`, {
-    cause: failure?.cause ?? error,
-    details: { ...failure?.details, partition },
-  })
 }
 
 /** What Spark's log and UI show: the user's own error, with the place in the user's TypeScript. */

@@ -1,5 +1,5 @@
 /** Runs the jobs of a Millrace program on Spark: plans each, sends it, reads back its chunks; functions of `foreachRDD` run here. */
-import { MillraceError, toError } from '../../errors.js'
+import { MillraceError } from '../../errors.js'
 import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobDescription, JobRunner } from '../../rdd/job-runner.js'
 import type { Lineage, MappedLineage, PartitionedLineage } from '../../rdd/lineage.js'
@@ -7,7 +7,9 @@ import { Pacer } from '../../rdd/pacer.js'
 import { canTravel } from '../../rdd/task-function.js'
 import { deserializeRecords } from '../../storage/record-serializer.js'
 import type { Time } from '../../time.js'
+import { warnOfDriver } from '../driver-functions.js'
 import { readBuckets, shuffleWriter } from '../shuffle-writer.js'
+import { taskError } from '../task-error.js'
 import { computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
 import type { BridgeConnection, CallResult } from './bridge-connection.js'
 import { fromChunk } from './chunk.js'
@@ -150,6 +152,7 @@ export class SparkRunner implements JobRunner {
       case 'mapped': {
         const parents = await this.#localizedAll(lineage.parents, job, seen)
         if (functionsOf(lineage.operation).every(canTravel)) return same(lineage, parents)
+        warnOfDriver(job)
         return this.#computeHere({ ...lineage, parents: await this.#collected(parents, job) })
       }
       case 'united':
@@ -162,6 +165,7 @@ export class SparkRunner implements JobRunner {
             ? lineage
             : this.#shuffleFor(lineage, { ...placed, parent })
         }
+        warnOfDriver(job)
         const [collected] = await this.#collected([parent], job)
         return this.#shuffleHere({ ...placed, parent: collected! })
       }
@@ -211,11 +215,7 @@ export class SparkRunner implements JobRunner {
       try {
         slices.push(await computePartition({ ...lineage, storageLevel: null }, partition, nothingBeneath))
       } catch (thrown) {
-        const error = toError(thrown)
-        throw new MillraceError('TASK_FAILED', `Task of partition ${partition} failed: ${error.message}`, {
-          cause: error,
-          details: { partition },
-        })
+        throw taskError(thrown, partition)
       }
     }
     return held(lineage, slices)
