@@ -39,6 +39,10 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
   readonly #clientId: string
   readonly #topicCache = new TopicCache()
   #ingest: MqttIngest | null = null
+  /** How it is doing in another thread. */
+  #statusElsewhere: MqttReceiverStatus | null = null
+  /** How it was when it ended. */
+  #lastStatus: MqttReceiverStatus | null = null
   /** Knows what the broker may send again; made at the first start, from what the log holds. */
   #filter: RedeliveryFilter | null = null
   /** The ids of messages, as their user gives them; null when the user does not. */
@@ -97,12 +101,27 @@ export abstract class MqttReceiver<T> extends Receiver<T> {
   async onStop(): Promise<void> {
     const ingest = this.#ingest
     this.#ingest = null
-    await ingest?.stop()
+    if (ingest === null) return
+    await ingest.stop()
+    this.#lastStatus = ingest.status
   }
 
-  /** How the receiver is doing; null where it does not run (in a worker that only decodes, or before the start). */
+  /**
+   * How the receiver is doing, on `local` at this moment, on `local[N]` within the last second, and after its end as it ended. Null before the
+   * start, and where it does not run: in a worker that only decodes, and in the driver of a job on Spark.
+   */
   get status(): MqttReceiverStatus | null {
-    return this.#ingest?.status ?? null
+    return this.#ingest?.status ?? this.#lastStatus ?? this.#statusElsewhere
+  }
+
+  /** @internal */
+  override statusHere(): MqttReceiverStatus | null {
+    return this.status
+  }
+
+  /** @internal */
+  override takeStatus(status: unknown): void {
+    this.#statusElsewhere = status as MqttReceiverStatus | null
   }
 
   /** The client id in use: the option's, or a random one. */

@@ -163,6 +163,14 @@ export abstract class Receiver<T> {
     throw new MillraceError('INTERNAL', `${this.constructor.name} stored bytes but has no readBlock.`)
   }
 
+  /** How it is doing, as plain data, where it runs; null for nothing to tell. @internal */
+  statusHere(): unknown {
+    return null
+  }
+
+  /** In the driver: what `statusHere` said last where the receiver runs, null when that is gone. @internal */
+  takeStatus(_status: unknown): void {}
+
   /** Connects the receiver to its supervisor. @internal */
   attach(sink: ReceiverSink<T>): void {
     this.#sink = sink

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { type Job, run, type StreamingContext } from 'millrace'
+import { type Job, type MqttMessageReceiver, run, type StreamingContext } from 'millrace'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { bundleJob } from '../../dist/engine/job-bundle.js'
@@ -71,6 +71,18 @@ test('while a task computes for five seconds, messages are acknowledged, the ses
   expect(state.received.sort()).toEqual(['compute', ...texts(0, 100)].sort())
   expect(broker.log).not.toMatch(/threads has exceeded timeout|Client threads (disconnected|closed|already)/)
   expect(times).toEqual(times.map((_, n) => times[0]! + n * 100))
+})
+
+test('the driver knows how a receiver in a thread is doing, to its end', async () => {
+  const { ssc, broker, publisher } = await startMqtt()
+  const { receiver } = globalThis as unknown as { receiver: MqttMessageReceiver }
+  const connected = { isConnected: true, broker: broker.url, connections: 1, heldBy: [], maxBufferedBytes: 67_108_864 }
+  await until(() => receiver.status?.isConnected === true)
+  await Promise.all(texts(0, 10).map((text) => publisher.publishAsync('threads/a', text, { qos: 1 })))
+  await until(() => receiver.status?.messages === 10 && receiver.status.unacknowledged === 0)
+  expect(receiver.status).toMatchObject(connected)
+  await ssc.stop()
+  expect(receiver.status).toMatchObject({ isConnected: false, messages: 10, connections: 1 })
 })
 
 test('a task that ends its thread costs no message', async () => {

@@ -52,6 +52,8 @@ export type FromReceiverThread =
   | { readonly type: 'unconfirmed'; readonly call: number; readonly streamId: number }
   | { readonly type: 'remembered'; readonly call: number; readonly streamId: number; readonly records: number }
   | { readonly type: 'receiverStarted'; readonly streamId: number }
+  /** How the receiver is doing, each second while it runs, and once more at its end. */
+  | { readonly type: 'receiverStatus'; readonly streamId: number; readonly status: unknown }
   | { readonly type: 'receiverError'; readonly streamId: number; readonly message: string; readonly error: ErrorData }
   | {
       readonly type: 'receiverStopped'

@@ -22,6 +22,8 @@ export interface RemoteStore {
   confirmed(tail: number): void
   unconfirmed(): Promise<readonly Uint8Array[]>
   remembered(records: number): Promise<readonly Uint8Array[]>
+  /** How the receiver is doing; null when its thread is lost. */
+  status(status: unknown): void
 }
 
 export interface ReceiverThreadsOptions {
@@ -187,6 +189,9 @@ export class ReceiverThreads {
       case 'receiverStarted':
         events.started()
         return
+      case 'receiverStatus':
+        store.status(message.status)
+        return
       case 'receiverError':
         events.error(message.message, errorFromData(message.error))
         return
@@ -232,6 +237,7 @@ export class ReceiverThreads {
     for (const assigned of host.streams.values()) {
       assigned.ended?.()
       if (this.#isClosed || assigned.ended !== null) continue
+      assigned.store.status(null)
       assigned.events.error('The thread of the receiver was lost; it starts again in another', error)
       this.#again(assigned)
     }

@@ -179,6 +179,7 @@ export class ReceiverTracker implements ReceiverHost {
       confirmed: (tail) => this.#log?.confirmed(streamId, tail),
       unconfirmed: async () => (await this.#log?.unconfirmed(streamId)) ?? [],
       remembered: async (records) => (await this.#log?.remembered(streamId, records)) ?? [],
+      status: (status) => this.#receivers.get(streamId)?.takeStatus(status),
     }
   }
 

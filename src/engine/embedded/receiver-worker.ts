@@ -14,10 +14,13 @@ import type { LoadGraph } from '../recording-engine.js'
 import type { ThreadStart } from './messages.js'
 import type { BlockToStore, FromReceiverThread, ReceiverSettings, ToReceiverThread } from './receiver-messages.js'
 
+const STATUS_MS = 1000
+
 class ReceiverWorker {
   readonly #port: MessagePort
   readonly #receivers: ReadonlyMap<number, Receiver<unknown>>
   readonly #supervisors = new Map<number, ReceiverSupervisor>()
+  readonly #statusTimers = new Map<number, NodeJS.Timeout>()
   readonly #pool = new SharedPool()
   readonly #storing = new Map<number, { resolve(): void; reject(error: Error): void }>()
   readonly #asking = new Map<number, { resolve(blocks: readonly Uint8Array[]): void; reject(error: Error): void }>()
@@ -78,12 +81,21 @@ class ReceiverWorker {
       },
     })
     this.#supervisors.set(streamId, supervisor)
+    this.#statusTimers.set(streamId, setInterval(() => this.#postStatus(streamId), STATUS_MS).unref())
     await supervisor.start()
+    this.#postStatus(streamId)
   }
 
   async #stop(streamId: number): Promise<void> {
     await this.#supervisors.get(streamId)?.shutdown()
+    clearInterval(this.#statusTimers.get(streamId))
+    this.#postStatus(streamId)
     this.#post({ type: 'receiverEnded', streamId })
+  }
+
+  #postStatus(streamId: number): void {
+    const status = this.#receivers.get(streamId)?.statusHere() ?? null
+    if (status !== null) this.#post({ type: 'receiverStatus', streamId, status })
   }
 
   #storeOf(streamId: number): BlockStore {
