@@ -4,9 +4,9 @@
  * to the one before: read backwards, it gives the older version; forwards, what is to be saved.
  */
 import { MillraceError } from '../errors.js'
+import { EntryTable, type Identified, isSame } from '../rdd/entry-table.js'
 import { identityOf } from '../rdd/keys.js'
 import { storableClass } from '../storage/record-format.js'
-import { type Identified, isSame, StateTable } from './state-table.js'
 
 /** The state of one key. */
 export interface StateEntry {
@@ -31,7 +31,7 @@ const REPLACED = -1
 
 /** What versions made of one another have in common: what the newest one holds, in order of update when they are `byTime`. */
 interface Line {
-  readonly table: StateTable<Entry>
+  readonly table: EntryTable<Entry>
   /** How many keys have come. */
   births: number
 }
@@ -54,7 +54,7 @@ export class StateMap {
   constructor(byTime: boolean)
   /** @internal */
   constructor(byTime: boolean, line: Line, number: number)
-  constructor(byTime: boolean, line: Line = { table: new StateTable(), births: 0 }, number = 0) {
+  constructor(byTime: boolean, line: Line = { table: new EntryTable(), births: 0 }, number = 0) {
     this.#byTime = byTime
     this.#line = line
     this.#number = number

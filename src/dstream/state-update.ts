@@ -1,5 +1,6 @@
 /** What tasks do with state: the library functions of `mapWithState` and `updateStateByKey`. */
 
+import { lookedUpTogether } from '../rdd/entry-table.js'
 import { KeyedMap } from '../rdd/keys.js'
 import { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
@@ -45,7 +46,7 @@ export async function updateStates(
     if (!isTimed || (result !== null && result !== undefined)) mapped.push(result)
   }
   const pacer = new Pacer()
-  for (const chunk of chunksOf(records)) {
+  for (const chunk of lookedUpTogether(records)) {
     states.warm(chunk.map(([key]) => key))
     for (const [key, value] of chunk) {
       state.wrap(states.get(key))
@@ -65,17 +66,6 @@ export async function updateStates(
     }
   }
   return { states, mapped }
-}
-
-/** The records, some hundreds at a time. */
-function* chunksOf<T>(records: Iterable<T>): Generator<T[], void> {
-  let chunk: T[] = []
-  for (const record of records) {
-    if (chunk.push(record) < 256) continue
-    yield chunk
-    chunk = []
-  }
-  if (chunk.length > 0) yield chunk
 }
 
 /** The states of a batch from the ones before and its records: `[before, records]` through `zip`. */
@@ -123,16 +113,18 @@ export const statesOfLayers: () => LibraryFunction = libraryFunction(
   () => async (layers: readonly Iterable<LayerRecord>[]) => {
     const states = new StateMap(false)
     const pacer = new Pacer()
-    let n = 0
     for (const layer of layers) {
-      for (const record of layer) {
-        if ((++n & 255) === 0 && pacer.isDue) await pacer.turn()
-        if (record.length === 1) {
-          states.remove(record[0])
-          continue
+      for (const records of lookedUpTogether(layer)) {
+        states.warm(records.map(([key]) => key))
+        for (const record of records) {
+          if (record.length === 1) {
+            states.remove(record[0])
+            continue
+          }
+          const [state, time] = record[1] as readonly [unknown, Time]
+          states.put(record[0], state, time)
         }
-        const [state, time] = record[1] as readonly [unknown, Time]
-        states.put(record[0], state, time)
+        if (pacer.isDue) await pacer.turn()
       }
     }
     return [{ states, mapped: [] }]

@@ -176,7 +176,8 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
     await publishing.start()
     let restarts = 0
     for (let kill = 0; kill < kills; kill++) {
-      await new Promise((resolve) => setTimeout(resolve, 200 + random() * 1000))
+      // The first third of these moments is before the program is ready: recovery is killed as well.
+      await new Promise((resolve) => setTimeout(resolve, 100 + random() * 700))
       expect(program.hasExited, program.said).toBe(false)
       if (random() < 0.15) {
         await publishing.pause()
@@ -186,7 +187,7 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
         await broker.restart()
         await publishing.start()
         restarts++
-        await new Promise((resolve) => setTimeout(resolve, 200 + random() * 800))
+        await new Promise((resolve) => setTimeout(resolve, 100 + random() * 400))
       }
       await program.end('SIGKILL')
       if (isPowerLoss) await cutPower(list, join(checkpoint, 'log'))

@@ -1,7 +1,7 @@
-/** The table beneath the states of `mapWithState` behaves as a Map does, whatever is put in and taken out, in order. */
+/** The table of entries behaves as a Map does, whatever is put in and taken out, in order. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { StateTable } from '../../dist/dstream/state-table.js'
+import { EntryTable } from '../../dist/rdd/entry-table.js'
 
 type Entry = { readonly id: unknown; readonly n: number }
 
@@ -15,7 +15,7 @@ const runs = 200 * Number(process.env.MILLRACE_BUDGET ?? 1)
 test('entries are found, replaced, moved to the end and taken out as in a Map', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
-      const table = new StateTable<Entry>()
+      const table = new EntryTable<Entry>()
       const model = new Map<unknown, Entry>()
       for (const [n, [what, key]] of steps.entries()) {
         const entry = { id: key, n }
@@ -41,7 +41,7 @@ test('entries are found, replaced, moved to the end and taken out as in a Map', 
 })
 
 test('a large table keeps its entries while most of them go and come again', () => {
-  const table = new StateTable<Entry>()
+  const table = new EntryTable<Entry>()
   for (let n = 0; n < 100_000; n++) table.set({ id: `key-${n}`, n })
   table.warm(Array.from({ length: 300 }, (_, i) => `key-${i * 500}`))
   for (let n = 0; n < 100_000; n++) if (n % 10 !== 0) table.delete(`key-${n}`)

@@ -1,13 +1,13 @@
 /**
- * The hash table beneath a StateMap: entries in order, found by what identifies their key. A plain `Map` of a million keys
+ * A hash table for a million entries and more, in order, found by what identifies their key. A plain `Map` of that size
  * waits for memory several times at each look-up, one wait after the other; here those of many keys can overlap (`warm`), and
  * an entry that is not the one looked for is told by its hash, without touching it.
  *
  *   slots     hash, place + 1 │ 0, 0 │ hash, place + 1 │ …      open addressing, at most half full
  *   places    entry │ hole │ entry │ …                          in order; holes go when there are more of them than entries
  */
-import { hashKey } from '../rdd/keys.js'
-import { mix } from '../rdd/random.js'
+import { hashKey } from './keys.js'
+import { mix } from './random.js'
 
 /** What a table holds. `id` is primitive, the same for two keys exactly when they are equal. */
 export interface Identified {
@@ -19,7 +19,7 @@ const slotsMin = 16
 /** A table of fewer entries lies in the processor's caches as it is. */
 const warmedMin = 50_000
 
-export class StateTable<E extends Identified> {
+export class EntryTable<E extends Identified> {
   #slots = new Int32Array(2 * slotsMin)
   #mask = slotsMin - 1
   #places: (E | null)[] = []
@@ -171,6 +171,17 @@ export class StateTable<E extends Identified> {
       if (this.#slots[at] !== 0) this.#slots[at] = moved[this.#slots[at]! - 1]!
     this.#places = places
   }
+}
+
+/** The values in arrays of as many as are worth warming up together. */
+export function* lookedUpTogether<T>(values: Iterable<T>): Generator<T[], void> {
+  let some: T[] = []
+  for (const value of values) {
+    if (some.push(value) < 256) continue
+    yield some
+    some = []
+  }
+  if (some.length > 0) yield some
 }
 
 function hashOf(id: unknown): number {
