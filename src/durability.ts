@@ -3,8 +3,8 @@ import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Conf } from './conf.js'
 import type { Engine } from './engine/engine.js'
-import type { JobCheckpoint } from './engine/job-checkpoint.js'
-import { MillraceError, toError } from './errors.js'
+import { type JobCheckpoint, openOrPutAside } from './engine/job-checkpoint.js'
+import { MillraceError } from './errors.js'
 import { BackPressure } from './scheduler/back-pressure.js'
 import { Checkpoint } from './scheduler/checkpoint.js'
 import { DeadLetters } from './scheduler/dead-letters.js'
@@ -54,17 +54,8 @@ export async function openCheckpoint(
     retain: { ms: conf.get('millrace.replay.retain'), bytes: conf.get('millrace.replay.maxBytes') },
     onError,
   }
-  const checkpoint = await Checkpoint.open(options).catch(async (thrown) => {
-    const error = toError(thrown)
-    // What another process uses, or this one may not touch, is not unreadable.
-    const isOutOfReach =
-      MillraceError.is(error, 'DIRECTORY_IN_USE') || MillraceError.is(error, 'CHECKPOINT_UNAVAILABLE')
-    if (!createOnError || isOutOfReach) throw error
-    const aside = `${options.directory}.unreadable-${Date.now()}`
-    await rename(options.directory, aside)
-    onError(`The checkpoint cannot be read and is now ${aside}; beginning anew`, error)
-    return Checkpoint.open(options)
-  })
+  const putAside = { directory, createOnError, onError, rename }
+  const checkpoint = await openOrPutAside(() => Checkpoint.open(options), putAside)
   engine.useJournal(checkpoint.journal)
   return checkpoint
 }

@@ -1,5 +1,6 @@
 /** What a job leaves behind so that another process can go on from it. Each engine keeps it in a way of its own; the batch loop sees this. */
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
+import { MillraceError, toError } from '../errors.js'
 import type { Time } from '../time.js'
 
 /** What became of a batch of an earlier run. */
@@ -45,4 +46,36 @@ export interface CheckpointedJob {
   readonly batchMs: number
   /** Gets what fails in the background, and what else people should know. */
   readonly onError: (message: string, error: Error) => void
+}
+
+/**
+ * The checkpoint that `open` gives. With `createOnError`, a directory that cannot be read is renamed, which `onError` hears of, and
+ * `open` is called again, told that the directory is new; not so one that another process uses or that this one may not touch.
+ */
+export async function openOrPutAside<T>(
+  open: (isNew: boolean) => Promise<T>,
+  {
+    directory,
+    createOnError,
+    rename,
+    onError,
+  }: {
+    readonly directory: string
+    readonly createOnError: boolean
+    readonly rename: (from: string, to: string) => Promise<void>
+    readonly onError: (message: string, error: Error) => void
+  },
+): Promise<T> {
+  try {
+    return await open(false)
+  } catch (thrown) {
+    const error = toError(thrown)
+    const isOutOfReach =
+      MillraceError.is(error, 'DIRECTORY_IN_USE') || MillraceError.is(error, 'CHECKPOINT_UNAVAILABLE')
+    if (!createOnError || isOutOfReach) throw error
+    const aside = `${directory}.unreadable-${Date.now()}`
+    await rename(directory, aside)
+    onError(`The checkpoint cannot be read and is now ${aside}; beginning anew`, error)
+    return open(true)
+  }
 }

@@ -45,6 +45,7 @@ export class Checkpoint implements JobCheckpoint {
       directory: join(options.directory, 'state'),
       journal,
       keepsEarlier: options.retain.ms > 0,
+      logIsWhole: options.sync === 'always',
       onError: options.onError,
     })
   }

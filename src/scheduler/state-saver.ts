@@ -9,7 +9,7 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
 import type { StreamNode } from '../dstream/stream-node.js'
-import { toError } from '../errors.js'
+import { MillraceError, toError } from '../errors.js'
 import type { JobDescription } from '../rdd/job-runner.js'
 import { samePartitioner } from '../rdd/partitioner.js'
 import type { RDD } from '../rdd/rdd.js'
@@ -17,7 +17,7 @@ import { openDirectory } from '../storage/directory-handle.js'
 import type { Journal } from '../storage/journal.js'
 import type { JournalEvent } from '../storage/journal-events.js'
 import { LayerMerger } from '../storage/layer-merger.js'
-import { type EncodedChunk, writePartition } from '../storage/partition-file.js'
+import { checkPartition, type EncodedChunk, writePartition } from '../storage/partition-file.js'
 import type { Time } from '../time.js'
 import { layerDirectory, operatorDirectory, restoreStates } from './restored-states.js'
 
@@ -32,6 +32,8 @@ export interface StateSaverOptions {
   readonly journal: Journal
   /** Keep what was saved before, as long as the journal says. */
   readonly keepsEarlier: boolean
+  /** A batch is on disk in the log before its state is: state of a batch that the log does not know shows that it lost its end. */
+  readonly logIsWhole: boolean
   /** Gets what fails beside the batches; what could not be saved is tried again at the next checkpoint. */
   readonly onError: (message: string, error: Error) => void
 }
@@ -125,9 +127,19 @@ export class StateSaver {
     await this.#saving
   }
 
-  /** Deletes what a run that was killed left behind: layers that were not finished, or not deleted. */
+  /**
+   * Checks the state that a restart needs, and deletes what a run that was killed left behind: layers that were not finished, or
+   * not deleted. Rejects with `CHECKPOINT_INVALID` and `CHECKPOINT_VERSION`.
+   */
   async tidy(): Promise<void> {
-    const { directory, journal } = this.#options
+    const { directory, journal, logIsWhole } = this.#options
+    for (const operator of new Set(journal.state.savedStates.map((saved) => saved.operator))) {
+      const saved = this.#saved(operator)!
+      for (const layer of saved.layers) {
+        const handle = await openDirectory(this.#layerDirectory(operator, layer))
+        for (let partition = 0; partition < saved.partitions; partition++) await checkPartition(handle, partition)
+      }
+    }
     const wanted = new Set<string>()
     for (const { operator, layers } of journal.state.savedStates) {
       for (const layer of layers) {
@@ -138,7 +150,10 @@ export class StateSaver {
     for (const operator of await readdir(directory).catch(() => [])) {
       for (const layer of await readdir(join(directory, operator)).catch(() => [])) {
         const path = join(directory, operator, layer)
-        if (!wanted.has(path)) await this.#removeDirectory(path)
+        if (wanted.has(path)) continue
+        if (logIsWhole && Number.parseInt(layer, 10) > (journal.state.lastAllocated ?? Number.NEGATIVE_INFINITY))
+          throw beyondTheLog(path)
+        await this.#removeDirectory(path)
       }
     }
   }
@@ -297,4 +312,12 @@ export class StateSaver {
   #layerDirectory(operator: string, layer: string): string {
     return layerDirectory(this.#options.directory, operator, layer)
   }
+}
+
+function beyondTheLog(path: string): MillraceError {
+  return new MillraceError(
+    'CHECKPOINT_INVALID',
+    `${path} holds state of a batch that the log knows nothing of: the end of the log is missing, or all of it. Restore the log from a copy, or start with an empty checkpoint directory.`,
+    { details: { directory: path } },
+  )
 }

@@ -132,7 +132,8 @@ function readRecords(
   const length = following === null ? bytes.length : following.previousLength
   if (header === null) {
     // Begun, but its header never reached the disk: nothing in it was acknowledged.
-    if (following === null || following.previousLength === 0) return { length: 0, tornBytes: bytes.length }
+    const wasBegun = following === null ? !hadHeader(bytes) : following.previousLength === 0
+    if (wasBegun) return { length: 0, tornBytes: bytes.length }
     throw corrupt(directory, number, 0, 'its header is damaged')
   }
   const { salt } = header
@@ -159,6 +160,11 @@ function readRecords(
     throw corrupt(directory, number, offset, 'a later record shows that this place had been on disk')
   }
   return { length: offset, tornBytes: length - offset }
+}
+
+/** True if a header was there before: records follow it, and what is in its place is not what a file has that was never written. */
+function hadHeader(bytes: Buffer): boolean {
+  return bytes.length > SEGMENT_HEADER_BYTES && bytes.subarray(0, SEGMENT_HEADER_BYTES).some((byte) => byte !== 0)
 }
 
 /** True if a whole record behind the damage at `offset` says that the damaged place was on disk before: then it is no torn tail. */

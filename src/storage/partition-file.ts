@@ -1,12 +1,13 @@
 /** A partition of an RDD in a file of its own: saved state. `docs/checkpoint-format.md` describes it. */
+import { basename, dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { MillraceError } from '../errors.js'
 import { type DirectoryHandle, readFile, replaceFile } from './directory-handle.js'
 import { deserializeRecords, serializeRecords } from './record-serializer.js'
 
 const MAGIC = Buffer.from('MLRPART\x1a', 'latin1')
-const FORMAT_VERSION = 1
-/** Magic, version, records, chunks, checksum of these. */
+const FORMAT_VERSION = 2
+/** Magic, version, records, chunks, checksum of the place and of these. */
 const HEADER_BYTES = 24
 /** Length and checksum before each chunk. */
 const CHUNK_HEADER_BYTES = 8
@@ -54,23 +55,31 @@ export async function writePartition(
   header.writeUInt32LE(FORMAT_VERSION, 8)
   header.writeUInt32LE(count, 12)
   header.writeUInt32LE(chunks.length / 2, 16)
-  header.writeUInt32LE(crc32(header.subarray(0, 20)), 20)
+  header.writeUInt32LE(headerChecksum(header, directory, partition), 20)
   await replaceFile(directory, partitionFileName(partition), [header, ...chunks])
   return chunks.reduce((sum, chunk) => sum + chunk.length, HEADER_BYTES)
 }
 
 /**
  * The records of a partition's file, in chunks that are decoded as they are asked for. Rejects with `CHECKPOINT_INVALID` for a
- * file that is missing or damaged, `CHECKPOINT_VERSION` for another format.
+ * file that is missing, damaged or in the place of another, `CHECKPOINT_VERSION` for another format.
  */
 export async function readPartition(directory: DirectoryHandle, partition: number): Promise<Iterable<unknown[]>> {
+  return decoded(await readChunks(directory, partition))
+}
+
+/** Rejects as `readPartition` does; nothing is decoded. */
+export async function checkPartition(directory: DirectoryHandle, partition: number): Promise<void> {
+  await readChunks(directory, partition)
+}
+
+async function readChunks(directory: DirectoryHandle, partition: number): Promise<readonly Buffer[]> {
   const name = partitionFileName(partition)
   const bytes = await readFile(directory, name).catch((cause: unknown) => {
     throw damaged(directory, name, 'it cannot be read', cause)
   })
   if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC))
     throw damaged(directory, name, 'its header is missing')
-  if (bytes.readUInt32LE(20) !== crc32(bytes.subarray(0, 20))) throw damaged(directory, name, 'its header is damaged')
   const version = bytes.readUInt32LE(8)
   if (version !== FORMAT_VERSION) {
     throw new MillraceError(
@@ -79,6 +88,8 @@ export async function readPartition(directory: DirectoryHandle, partition: numbe
       { details: { file: name, version } },
     )
   }
+  if (bytes.readUInt32LE(20) !== headerChecksum(bytes, directory, partition))
+    throw damaged(directory, name, 'its header is damaged, or it is not the file that was written there')
   const chunks: Buffer[] = []
   let offset = HEADER_BYTES
   for (let chunk = bytes.readUInt32LE(16); chunk > 0; chunk--) {
@@ -90,7 +101,13 @@ export async function readPartition(directory: DirectoryHandle, partition: numbe
     chunks.push(content)
     offset = start + content.length
   }
-  return decoded(chunks)
+  return chunks
+}
+
+/** Begun with where the file lies among saved state, `operator/layer/partition`: one that was put in the place of another is found out. */
+function headerChecksum(header: Buffer, directory: DirectoryHandle, partition: number): number {
+  const place = `${basename(dirname(directory.path))}/${basename(directory.path)}/${partition}`
+  return crc32(header.subarray(0, 20), crc32(place))
 }
 
 function* decoded(chunks: readonly Buffer[]): Generator<unknown[]> {

@@ -1,5 +1,5 @@
 /** State in layers: whatever changes, whenever the job is cut, a new run finds exactly what the last one had. */
-import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StateSpec, StreamingContext } from 'millrace'
@@ -195,8 +195,8 @@ describe('saved state', () => {
     await first.ssc.stop({ graceful: true })
     const stray = await startOn(directory, 1000, { describe: describeJob })
     await stray.ssc.stop()
-    await mkdir(join(directory, 'state', 'numbers', '5000'))
-    await writeFile(join(directory, 'state', 'numbers', '5000', 'part-00000.tmp'), 'half')
+    await mkdir(join(directory, 'state', 'numbers', '999'))
+    await writeFile(join(directory, 'state', 'numbers', '999', 'part-00000.tmp'), 'half')
     await mkdir(join(directory, 'state', 'other', '1000'), { recursive: true })
     const second = await startOn(directory, 1000, { describe: describeJob })
     expect(await layersOf('numbers')).toEqual(['1000'])
@@ -206,25 +206,41 @@ describe('saved state', () => {
     expect(second.batches.find(([, [name]]) => name === 'numbers')).toEqual([2000, ['numbers', '["a",2]']])
   })
 
+  const savedTwice = async (): Promise<void> => {
+    const first = await startOn(directory, 0, { describe: describeJob })
+    for (const action of ['add', 'remove']) {
+      await first.hand.give(`a ${action}`, 'b add')
+      await first.nextBatch()
+    }
+    await first.ssc.stop({ graceful: true })
+  }
+  const beginning = (): Promise<unknown> =>
+    startOn(directory, 2000, { describe: describeJob }).catch((thrown: unknown) => thrown)
+
   it.each([
     ['cut short', (path: string) => truncate(path, 30)],
     ['another file', (path: string) => writeFile(path, 'something else altogether, but long enough')],
     ['not there', (path: string) => rm(path)],
-  ])('is refused, by name, when a file of it is %s', async (_, damage) => {
-    const first = await startOn(directory, 0, { describe: describeJob })
-    await first.hand.give('a add', 'b add')
-    await first.nextBatch()
-    await first.ssc.stop({ graceful: true })
-    await damage(join(directory, 'state', 'numbers', '1000', 'part-00000'))
-    const second = await startOn(directory, 1000, { describe: describeJob })
-    await second.nextBatch()
-    const error = await second.ssc.awaitTermination().catch((thrown: unknown) => thrown)
-    expect(String(error)).toContain(join('state', 'numbers', '1000', 'part-00000'))
-    const codes: unknown[] = []
-    for (let cause = error as NodeJS.ErrnoException | undefined; cause !== undefined; ) {
-      codes.push(cause.code)
-      cause = cause.cause as NodeJS.ErrnoException | undefined
-    }
-    expect(codes).toContain('CHECKPOINT_INVALID')
+    ['one of another operator', (path: string) => copyFile(path.replace('numbers', 'objects'), path)],
+    ['one of another time', (path: string) => copyFile(path.replace('1000', '2000'), path)],
+  ])('is refused at the start, by name, when a file of it is %s', async (_, damage) => {
+    await savedTwice()
+    const path = join(directory, 'state', 'numbers', '1000', 'part-00000')
+    await damage(path)
+    expect(await beginning()).toMatchObject({
+      code: 'CHECKPOINT_INVALID',
+      message: expect.stringContaining(join('state', 'numbers', '1000', 'part-00000')),
+    })
+  })
+
+  it('is neither forgotten nor deleted when the log, or the end of it, is missing', async () => {
+    await savedTwice()
+    const log = join(directory, 'log')
+    const [segment] = await readdir(log)
+    await truncate(join(log, segment!), 500)
+    expect(await beginning()).toMatchObject({ code: 'CHECKPOINT_INVALID', message: expect.stringContaining('log') })
+    await rm(log, { recursive: true })
+    expect(await beginning()).toMatchObject({ code: 'CHECKPOINT_INVALID', message: expect.stringContaining('log') })
+    expect(await layersOf('numbers')).toEqual(['1000', '2000'])
   })
 })

@@ -196,6 +196,16 @@ describe('a damaged log', () => {
     await expect(texts(directory)).rejects.toMatchObject({ code: 'LOG_CORRUPT', details: { file: name } })
   })
 
+  it('says when the header of the newest segment is damaged and records follow it', async () => {
+    const { directory } = await written(2)
+    const name = newest(directory)
+    for (const offset of [0, 8, 20, 63]) {
+      directory.flipBit(name, offset)
+      await expect(texts(directory)).rejects.toMatchObject({ code: 'LOG_CORRUPT', details: { file: name } })
+      directory.flipBit(name, offset)
+    }
+  })
+
   it('says which segment is missing', async () => {
     for (const index of [0, 1, 2]) {
       const directory = new FaultyDirectory()

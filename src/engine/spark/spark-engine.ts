@@ -4,14 +4,14 @@
  *   Spark ticks → BATCH(t) → blocks of t are known → the graph makes its jobs → each runs on Spark's thread of t → BATCH_DONE(t)
  */
 import type { Conf } from '../../conf.js'
-import { errorToData, MillraceError, toError } from '../../errors.js'
+import { errorToData, MillraceError } from '../../errors.js'
 import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { Application } from '../../rdd/job-runner.js'
 import type { BlockInfo } from '../../rdd/lineage.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import { type Clock, systemClock, type Time } from '../../time.js'
 import type { BatchClock, BlockGroups, Engine, ReceiverHost, ReceiverListener } from '../engine.js'
-import type { CheckpointedJob, JobCheckpoint } from '../job-checkpoint.js'
+import { type CheckpointedJob, type JobCheckpoint, openOrPutAside } from '../job-checkpoint.js'
 import { TimerClock } from '../timer-clock.js'
 import type { BatchAnnouncement, BridgeConnection } from './bridge-connection.js'
 import { CheckpointFiles } from './checkpoint-files.js'
@@ -116,13 +116,13 @@ export class SparkEngine implements Engine {
     const names = await files.list('.')
     const hasSparks = names.some((name) => /^checkpoint-\d+$/.test(name))
     const parts = { files, runner: this.runner, announced: (time: Time) => this.#announced.get(time) }
-    const open = (isThere: boolean): Promise<SparkCheckpoint> => SparkCheckpoint.open(job, parts, isThere)
-    const checkpoint = await open(hasSparks).catch(async (thrown) => {
-      if (!createOnError) throw thrown
-      const aside = `${directory}.unreadable-${Date.now()}`
-      await connection.call([['rename', directory, aside]])
-      job.onError(`The checkpoint cannot be read and is now ${aside}; beginning anew`, toError(thrown))
-      return open(false)
+    const checkpoint = await openOrPutAside((isNew) => SparkCheckpoint.open(job, parts, hasSparks && !isNew), {
+      directory,
+      createOnError,
+      onError: job.onError,
+      rename: async (from, to) => {
+        await connection.call([['rename', from, to]])
+      },
     })
     for (const [time, { inputs }] of checkpoint.batches) this.#announced.set(time, { time, inputs })
     this.#checkpoint = checkpoint
