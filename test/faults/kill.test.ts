@@ -1,6 +1,7 @@
 /**
  * The promise of the log, tested by breaking it: a program is killed with SIGKILL at random moments while messages pour in at
- * QoS 1 and the broker is restarted in between. At the end every message published must have come out exactly once.
+ * QoS 1, its connection is cut in the middle of packets, and the broker is restarted in between. At the end every message published must have come
+ * out exactly once: what the broker sends again is in the log already.
  *
  *   MILLRACE_BUDGET=20 npx vitest run test/faults/kill.test.ts     1,000 kills, and 400 with the power lost
  *   MILLRACE_SEED=7 npx vitest run test/faults/kill.test.ts        the same moments again, as far as a machine repeats itself
@@ -13,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CuttingProxy } from '../support/cutting-proxy.js'
 import { Mosquitto } from '../support/mosquitto.js'
 import { randomNumbers } from '../support/random-numbers.js'
 import { RawPublisher } from '../support/raw-publisher.js'
@@ -165,7 +167,8 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
     persistence: true,
     config: ['max_queued_messages 0', 'max_inflight_messages 0', 'log_type error'],
   })
-  const program = new Driver(checkpoint, broker.url, output, ...(isPowerLoss ? [list] : []))
+  const proxy = await CuttingProxy.start(broker.port)
+  const program = new Driver(checkpoint, proxy.url, output, ...(isPowerLoss ? [list] : []))
   const publishing = new Publishing(broker.port)
   try {
     // The session must exist before the first message counts.
@@ -174,6 +177,7 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
       await new Promise((resolve) => setTimeout(resolve, 20))
     await new Promise((resolve) => setTimeout(resolve, 300))
     await publishing.start()
+    proxy.cutEvery(200_000)
     let restarts = 0
     for (let kill = 0; kill < kills; kill++) {
       // The first third of these moments is before the program is ready: recovery is killed as well.
@@ -194,6 +198,7 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
       program.start()
     }
     await publishing.pause()
+    proxy.cutEvery(null)
     const { published } = publishing
     const count = new OutputCount(output)
     for (const deadline = Date.now() + 120_000; (await count.update()) < published && Date.now() < deadline; ) {
@@ -207,9 +212,10 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
     const missing = published - unique.size
     const repeated = ids.length - unique.size
     process.stdout.write(
-      `| ${name} | ${seed} | ${kills} | ${restarts} | ${published} | ${ratePerSecond} | ${missing} | ${repeated} |\n`,
+      `| ${name} | ${seed} | ${kills} | ${proxy.cuts} | ${restarts} | ${published} | ${ratePerSecond} | ${missing} | ${repeated} |\n`,
     )
     expect({ missing, repeated }).toEqual({ missing: 0, repeated: 0 })
+    expect(proxy.cuts).toBeGreaterThan(0)
     // The state of each key counted every message once: the numbers it gave are 1 to as many as there were.
     const totals = new Map(JSON.parse(await readFile(join(output, 'totals'), 'utf8')) as [string, number][])
     const numbers = new Map<string, number[]>()
@@ -228,6 +234,7 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
   } finally {
     await publishing.pause().catch(() => {})
     await program.end('SIGKILL')
+    await proxy.close()
     await broker.close()
   }
 }
