@@ -12,7 +12,8 @@ export const BEHIND_MS = 5000
 
 export class ReadGate {
   readonly #maxBufferedBytes: number
-  readonly #coalescer: ReadCoalescer
+  readonly #coalesceMs: number
+  #coalescer: ReadCoalescer
   readonly #onBehind: () => void
   #stream: TapStream | null = null
   #rateTimer: NodeJS.Timeout | null = null
@@ -22,13 +23,15 @@ export class ReadGate {
   /** `onBehind` is called when storage has been behind for five seconds, once until it has caught up. */
   constructor(options: { maxBufferedBytes: number; coalesceMs: number }, onBehind: () => void) {
     this.#maxBufferedBytes = options.maxBufferedBytes
-    this.#coalescer = new ReadCoalescer(options.coalesceMs)
+    this.#coalesceMs = options.coalesceMs
+    this.#coalescer = new ReadCoalescer(options.coalesceMs, false)
     this.#onBehind = onBehind
   }
 
   /** The connection to open and close from now on, null for none. */
   connect(stream: TapStream | null): void {
     this.#stream = stream
+    this.#coalescer = new ReadCoalescer(this.#coalesceMs, stream?.isTcp ?? false)
     if (this.#rateTimer !== null) clearInterval(this.#rateTimer)
     if (this.#coalesceTimer !== null) clearTimeout(this.#coalesceTimer)
     if (this.#behindTimer !== null) clearTimeout(this.#behindTimer)

@@ -51,6 +51,8 @@ export class TapStream extends Duplex {
   readonly #reader: FrameReader
   readonly #farewell: (error: unknown) => Uint8Array | null
   readonly #socket: Duplex
+  /** True when frames come straight from a TCP socket. */
+  readonly isTcp: boolean
   readonly #buffers: ReadBuffers
   #ownBuffer: Buffer
   #buffer: Buffer
@@ -75,6 +77,7 @@ export class TapStream extends Duplex {
     this.#ownBuffer = this.#buffers.take()
     this.#buffer = this.#ownBuffer
     const { address } = options
+    this.isTcp = address.transport === 'tcp'
     if (address.transport === 'tcp' || address.transport === 'tls') {
       const onread = { buffer: () => this.#room(), callback: (length: number) => this.#arrived(length) }
       this.#socket = address.transport === 'tcp' ? openTcp(address, onread) : openTls(address, options.tls, onread)
