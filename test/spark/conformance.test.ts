@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkVector, expectVector } from '../support/run-vector.js'
 import { vectors } from '../support/vectors.js'
-import { batchesOf, executable, executableOf } from './fixtures/vectors-job.js'
+import { batchesOf, executable } from './fixtures/vectors-job.js'
 import { jobOnSpark, smallSpark } from './job-on-spark.js'
 import { grounds, NEWEST, removeDirectories, sparkHome } from './spark-driver.js'
 
@@ -14,19 +14,16 @@ describe.each(grounds)('Spark conformance on Spark %s, master %s', (version, mas
   let module: VectorsJob
   const failures: unknown[] = []
   beforeAll(async () => {
-    for (const group of ['short', 'long']) {
-      process.env.VECTORS = group
-      const job = await jobOnSpark<VectorsJob>('vectors-job', { version, master, manual: true })
-      module = job.module
-      await job.ssc.start()
-      const batches = Math.max(...executableOf(group).map(batchesOf))
-      for (let batch = 1; batch <= batches && job.ssc.getState() === 'ACTIVE'; batch++) {
-        job.clock.advance(1000)
-        await job.ssc.batchesFinished()
-      }
-      await job.ssc.stop({ graceful: true })
-      await job.ssc.awaitTermination().catch((error) => failures.push(error))
+    const job = await jobOnSpark<VectorsJob>('vectors-job', { version, master, manual: true })
+    module = job.module
+    await job.ssc.start()
+    const batches = Math.max(...executable.map(batchesOf))
+    for (let batch = 1; batch <= batches && job.ssc.getState() === 'ACTIVE'; batch++) {
+      job.clock.advance(1000)
+      await job.ssc.batchesFinished()
     }
+    await job.ssc.stop({ graceful: true })
+    await job.ssc.awaitTermination().catch((error) => failures.push(error))
   }, 900_000)
 
   it('runs every batch', () => {
@@ -46,12 +43,12 @@ describe.each(grounds)('Spark conformance on Spark %s, master %s', (version, mas
 const alone = vectors.filter(({ kind, throws }) => kind === 'dstream' && throws !== undefined)
 const chosen = grounds.length > 1 ? vectors.filter(({ kind }) => kind === 'dstream') : alone.slice(0, 1)
 
-describe('Spark conformance by runBatches, master local-cluster[2,1,1024]', { timeout: 300_000 }, () => {
+describe('Spark conformance by runBatches, master local[2] of Spark', { timeout: 300_000 }, () => {
   beforeAll(async () => {
     process.env.SPARK_HOME = await sparkHome(NEWEST)
   }, 600_000)
 
   it.each(chosen.map((vector) => [vector.id, vector] as const))('%s', (_, vector) =>
-    checkVector(vector, 'local-cluster[2,1,1024]', smallSpark()),
+    checkVector(vector, 'local[2]', { 'millrace.engine': 'spark', ...smallSpark() }),
   )
 })
