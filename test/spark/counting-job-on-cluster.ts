@@ -61,7 +61,12 @@ export class CountingJob {
 
   /** Small executors, and the checkpoint. */
   get settings(): string[] {
-    const set = { 'spark.executor.memory': '512m', 'spark.driver.memory': '512m', 'spark.default.parallelism': '2' }
+    const set = {
+      'spark.executor.memory': '512m',
+      'spark.driver.memory': '512m',
+      'spark.default.parallelism': '2',
+      'spark.locality.wait': '100ms',
+    }
     const conf = Object.entries(set).flatMap(([key, value]) => ['--conf', `${key}=${value}`])
     return ['--master', this.cluster.url, '--checkpoint', join(this.directory, 'checkpoint'), ...conf]
   }

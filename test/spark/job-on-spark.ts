@@ -26,6 +26,8 @@ export const smallSpark = (): Record<string, string> => ({
   'spark.executor.memory': '512m',
   'spark.driver.memory': '512m',
   'spark.local.dir': temporaryDirectory(),
+  // Three seconds in Spark, for each stage whose place is taken by a receiver.
+  'spark.locality.wait': '100ms',
   'millrace.node': process.execPath,
 })
 

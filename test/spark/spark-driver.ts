@@ -105,6 +105,7 @@ export async function openSpark(options: SparkDriverOptions = {}): Promise<Spark
     'spark.jars': bridgeJar,
     'spark.executor.memory': '512m',
     'spark.local.dir': directory,
+    'spark.locality.wait': '100ms',
     ...options.conf,
   }
   const facts = (await connection.call([['context', Object.entries(conf)]])).value as Value[]
