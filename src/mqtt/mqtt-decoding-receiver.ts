@@ -89,7 +89,9 @@ export class MqttJsonReceiver<T = unknown> extends MqttDecodingReceiver<T> {
 
   /** @internal */
   protected override readMessage(message: BlockReader, output: T[]): void {
-    if (this.decode !== MqttJsonReceiver.prototype.decode) {
+    // A subclass that changes what a message means must be asked.
+    const { decode, processMqttMessages } = MqttJsonReceiver.prototype
+    if (this.decode !== decode || this.processMqttMessages !== processMqttMessages) {
       super.readMessage(message, output)
       return
     }

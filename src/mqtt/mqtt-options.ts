@@ -199,6 +199,8 @@ export function resolveReceiver(
   }
   for (const filter of filters) parseTopicFilter(filter)
   const named = connection.clientId !== null
+  if (options.clean !== undefined && typeof options.clean !== 'boolean')
+    throw invalidOption('clean', `Expected true or false, not ${kindOf(options.clean)}.`)
   if (!named && (options.clean === false || options.sessionExpiryInterval !== undefined)) {
     throw new MillraceError(
       'MQTT_CLIENT_ID_REQUIRED',

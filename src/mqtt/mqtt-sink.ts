@@ -1,4 +1,5 @@
 /** mqttSink: publishes each record of a stream, beside the data. */
+import { kindOf } from '../arguments.js'
 import { MillraceError } from '../errors.js'
 import { type MqttConnectionOptions, resolveConnection } from './mqtt-options.js'
 import type { MqttMessageProperties } from './mqtt-properties.js'
@@ -41,11 +42,19 @@ export function mqttSink<T>(
   brokerUrl: string | readonly string[],
   options: MqttSinkOptions<T>,
 ): (records: Iterable<T>) => Promise<void> {
+  if (typeof options !== 'object' || options === null)
+    throw invalid('topic', `Expected options with a topic, not ${kindOf(options)}.`)
   const { topic, payload = defaultPayload, qos = 1, retain = false, properties, maxInFlight = 1000, ...rest } = options
   const connection = resolveConnection(brokerUrl, rest)
   if (typeof topic === 'string') checkTopicName(topic)
   else if (typeof topic !== 'function') throw invalid('topic', 'Expected a topic or a function that gives one.')
   if (qos !== 0 && qos !== 1 && qos !== 2) throw invalid('qos', `Expected 0, 1 or 2, not ${String(qos)}.`)
+  if (typeof retain !== 'boolean' && typeof retain !== 'function')
+    throw invalid('retain', `Expected true, false or a function that gives one, not ${kindOf(retain)}.`)
+  if (typeof payload !== 'function')
+    throw invalid('payload', `Expected a function of the record, not ${kindOf(payload)}.`)
+  if (properties !== undefined && typeof properties !== 'object' && typeof properties !== 'function')
+    throw invalid('properties', `Expected properties or a function that gives them, not ${kindOf(properties)}.`)
   if (!Number.isInteger(maxInFlight) || maxInFlight < 1 || maxInFlight > 65_535) {
     throw invalid('maxInFlight', `Expected a whole number from 1 to 65535, not ${String(maxInFlight)}.`)
   }

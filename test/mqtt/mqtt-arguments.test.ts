@@ -1,6 +1,10 @@
 /** What an MqttReceiver is given that it cannot use: told at the call, with a code, and never with a password. */
+
 import { describe, expect, test } from 'vitest'
+import { BLOCK_HEADER_LENGTH, EARLIER_SESSION, writeBlockHeader } from '../../src/mqtt/message-block.js'
+import { MqttJsonReceiver } from '../../src/mqtt/mqtt-decoding-receiver.js'
 import { MqttStringReceiver } from '../../src/mqtt/mqtt-string-receiver.js'
+import { publish } from '../support/frames.js'
 
 const broker = 'mqtt://127.0.0.1:1883'
 const code = (name: string) => expect.objectContaining({ code: name })
@@ -105,6 +109,7 @@ test.each([
   [['qos', 1], /not an array/],
   [{ qualityOfService: 1 }, /qualityOfService.*Known options: .*qos/],
   [{ cleanSession: false }, /Did you mean clean\?/],
+  [{ clean: 'no' as never }, /clean is wrong. Expected true or false/],
   [{ qos: 3 }, /one of 0, 1, 2, not 3/],
   [{ keepalive: 0 }, /from 1 to 65535, not 0/],
   [{ coalesce: 'soon' }, /coalesce is wrong.*duration/],
@@ -125,3 +130,14 @@ test.each([[{ clean: false }], [{ sessionExpiryInterval: 60 }]])(
     expect(make(`${broker}?clientId=meter`, 'a', options)).not.toThrow()
   },
 )
+
+test('a JSON receiver asks the processMqttMessages of its subclass', () => {
+  class Lengths extends MqttJsonReceiver<number> {
+    override processMqttMessages(payload: Buffer): number[] {
+      return [payload.length]
+    }
+  }
+  const block = Buffer.concat([Buffer.alloc(BLOCK_HEADER_LENGTH), publish({ topic: 't', payload: '{}' })])
+  writeBlockHeader(block, { version: 5, isSessionResumed: false, connection: 1, session: EARLIER_SESSION })
+  expect([...new Lengths('mqtt://localhost', 't').readBlock(block)].flat()).toEqual([2])
+})

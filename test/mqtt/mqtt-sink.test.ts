@@ -144,5 +144,10 @@ test('wrong options are refused where they are written', () => {
   expect(() => mqttSink('mqtt://x', { topic: 'a', maxInFlight: 0 })).toThrow(
     expect.objectContaining({ code: 'MQTT_INVALID_OPTION' }),
   )
+  for (const wrong of [{ retain: 'yes' }, { payload: 'x' }, { properties: 5 }])
+    expect(() => mqttSink('mqtt://x', { topic: 'a', ...wrong } as never)).toThrow(
+      expect.objectContaining({ code: 'MQTT_INVALID_OPTION' }),
+    )
+  expect(() => mqttSink('mqtt://x', null as never)).toThrow(expect.objectContaining({ code: 'MQTT_INVALID_OPTION' }))
   expect(() => mqttSink('http://x', { topic: 'a' })).toThrow(expect.objectContaining({ code: 'MQTT_INVALID_URL' }))
 })
