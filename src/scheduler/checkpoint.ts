@@ -94,6 +94,22 @@ export class Checkpoint implements JobCheckpoint {
 
   restoreState(graph: DStreamGraph): void {
     this.#states.restore(graph)
+    this.#checkStreams(graph)
+  }
+
+  /** Throws `CHECKPOINT_MISMATCH` when input that was acknowledged waits for an input stream that the graph no longer has. */
+  #checkStreams(graph: DStreamGraph): void {
+    const { batches, waiting } = this.journal.state
+    const known = new Set(graph.inputs.map(({ streamId }) => streamId))
+    const pending = [...batches.values()].flatMap(({ status, blocks }) => (status === 'pending' ? blocks : []))
+    for (const { block } of [...waiting.values(), ...pending]) {
+      if (known.has(block.streamId)) continue
+      throw new MillraceError(
+        'CHECKPOINT_MISMATCH',
+        `The checkpoint in ${this.#options.directory} holds received data that has not been processed, of input stream ${block.streamId}, and this job has ${known.size} (numbered from 0 in the order they are made). Run it once with the stream, stopped gracefully, or, to give up that data, use an empty checkpoint directory.`,
+        { details: { directory: this.#options.directory, stream: block.streamId } },
+      )
+    }
   }
 
   resumeInputs(graph: DStreamGraph): void {

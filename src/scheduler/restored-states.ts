@@ -42,7 +42,7 @@ export function savedRdd(
 
 /**
  * Gives every operator of the graph that has state what was saved of it last, up to `asOf`; returns of which time that is.
- * Throws `CHECKPOINT_MISMATCH` when there is state of an operator that the graph no longer has.
+ * Throws `CHECKPOINT_MISMATCH` when there is state of an operator that the graph no longer has, or has as another operation.
  */
 export function restoreStates(
   graph: DStreamGraph,
@@ -57,6 +57,8 @@ export function restoreStates(
     if (node === undefined) throw unknownOperator(operator, [...nodes.keys()])
     const saved = state.savedState(operator, asOf)
     if (saved === null) continue
+    if (saved.operation !== undefined && saved.operation !== node.operation)
+      throw anotherOperation(operator, saved.operation, node.operation)
     node.restore(
       saved.time,
       saved.layers.map((layer) => savedRdd(graph, layerDirectory(directory, operator, layer), saved)),
@@ -64,6 +66,14 @@ export function restoreStates(
     restored.set(node, saved.time)
   }
   return restored
+}
+
+function anotherOperation(operator: string, saved: string, found: string): MillraceError {
+  return new MillraceError(
+    'CHECKPOINT_MISMATCH',
+    `The checkpoint holds state of the operator ${operator} as ${saved} left it, and in this job ${operator} is ${found}. Make it ${saved} again, or use an empty checkpoint directory.`,
+    { details: { operator, expected: saved, found } },
+  )
 }
 
 /** Saved state whose operator is not among those the job has. */

@@ -41,6 +41,7 @@ export interface StateSaverOptions {
 /** A layer that has been read and is to be written. */
 interface Layer {
   readonly operator: string
+  readonly operation: string
   readonly time: Time
   readonly partitions: readonly (readonly EncodedChunk[])[]
   readonly rdd: RDD<unknown>
@@ -187,7 +188,7 @@ export class StateSaver {
       const partitions = (await rdd.context.runner.collect(lineage, null, job)) as EncodedChunk[][]
       const isChanges = changes !== null
       this.#saving = this.#saving
-        .then(() => this.#write({ operator, time, partitions, rdd, isChanges }))
+        .then(() => this.#write({ operator, operation: node.operation, time, partitions, rdd, isChanges }))
         .then(() => this.#mergeIfHeavy(operator))
         .then(written, failed)
     } catch (error) {
@@ -195,7 +196,7 @@ export class StateSaver {
     }
   }
 
-  async #write({ operator, time, partitions, rdd, isChanges }: Layer): Promise<void> {
+  async #write({ operator, operation, time, partitions, rdd, isChanges }: Layer): Promise<void> {
     const layer = String(time)
     try {
       const directory = await openDirectory(this.#layerDirectory(operator, layer))
@@ -207,7 +208,7 @@ export class StateSaver {
       const layers = isChanges ? [...before!.layers, layer] : [layer]
       const isHashed = rdd.partitioner?.type === 'hash'
       const { journal, keepsEarlier } = this.#options
-      const saved = { operator, time, partitions: partitions.length, isHashed, layers, keepsEarlier }
+      const saved = { operator, operation, time, partitions: partitions.length, isHashed, layers, keepsEarlier }
       await journal.record({ type: 'stateSaved', ...saved })
       this.#savedRdds.set(operator, { time, rdd })
       await this.#removeUnneeded(operator)

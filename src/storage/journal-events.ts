@@ -63,6 +63,8 @@ export type JournalEvent =
   | {
       readonly type: 'stateSaved'
       readonly operator: string
+      /** The operation, such as `mapWithState`: state is read back as that of the same. */
+      readonly operation?: string
       readonly time: Time
       readonly partitions: number
       /** True if the partitions are those of a HashPartitioner. */

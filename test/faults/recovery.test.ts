@@ -219,6 +219,44 @@ describe('a job that starts again on its checkpoint directory', () => {
     })
   })
 
+  it('is refused when an operator has become another operation', async () => {
+    const totals: Describe = ({ ssc, hand }) => {
+      const pairs = ssc.receiverStream(hand).map((word) => [word, 1])
+      pairs
+        .updateStateByKey((ones, total: number | null) => (total ?? 0) + ones.length)
+        .named('totals')
+        .foreachRDD(() => {})
+    }
+    const mapped: Describe = ({ ssc, hand }) => {
+      const pairs = ssc.receiverStream(hand).map((word) => [word, 1])
+      pairs
+        .mapWithState(StateSpec.function((key) => key))
+        .named('totals')
+        .foreachRDD(() => {})
+    }
+    const first = await start(0, { describe: totals })
+    await first.hand.give('a')
+    await first.nextBatch()
+    await first.ssc.stop({ graceful: true })
+    await expect(start(1001, { describe: mapped })).rejects.toMatchObject({
+      code: 'CHECKPOINT_MISMATCH',
+      details: { operator: 'totals', expected: 'updateStateByKey', found: 'mapWithState' },
+    })
+  })
+
+  it('is refused while input waits for a stream that the job no longer has', async () => {
+    const removed = new Hand()
+    const first = await start(0, {
+      describe: ({ ssc, hand }) => {
+        ssc.receiverStream(hand).print()
+        ssc.receiverStream(removed).print()
+      },
+    })
+    await removed.give('acknowledged')
+    await first.ssc.stop()
+    await expect(start(1)).rejects.toMatchObject({ code: 'CHECKPOINT_MISMATCH', details: { stream: 1 } })
+  })
+
   it('does not give a block id twice', async () => {
     const first = await start(0)
     await first.hand.give('a')
