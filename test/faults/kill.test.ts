@@ -180,8 +180,15 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
     proxy.cutEvery(200_000)
     let restarts = 0
     for (let kill = 0; kill < kills; kill++) {
-      // The first third of these moments is before the program is ready: recovery is killed as well.
-      await new Promise((resolve) => setTimeout(resolve, 100 + random() * 700))
+      // One moment in three is counted from the start of the program, so that recovery is killed as well; the others from the
+      // first message on, however slow the machine is.
+      const { bytesDown } = proxy
+      const mustReceive = random() < 2 / 3
+      for (const deadline = Date.now() + 30_000; mustReceive && Date.now() < deadline && !program.hasExited; ) {
+        if (proxy.bytesDown > bytesDown) break
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      await new Promise((resolve) => setTimeout(resolve, random() * 600))
       expect(program.hasExited, program.said).toBe(false)
       if (random() < 0.15) {
         await publishing.pause()
