@@ -51,10 +51,15 @@ export function fusedLoop(operations: readonly FusedOperation[], terminal: Termi
       loop(records, from, to, out)
     } catch (thrown) {
       if (!(thrown instanceof LoopFailure)) throw thrown
-      const f = operations[thrown.step]?.f ?? (terminal.type === 'fold' ? terminal.add : null)
+      const f = operations[thrown.step]?.f ?? terminalFunction(terminal)
       throw recordFailure(thrown.error, f, thrown.record)
     }
   }
+}
+
+function terminalFunction(terminal: Terminal): TaskFunction | null {
+  if (terminal.type === 'fold') return terminal.add
+  return terminal.type === 'combine' ? terminal.merge : null
 }
 
 function sharedLoop(code: LoopCode): FusedLoop {

@@ -15,13 +15,14 @@ export type FusedOperation = Extract<
   { type: 'map' | 'filter' | 'flatMap' | 'mapValues' | 'flatMapValues' }
 >
 
-/** What happens to a record that leaves the loop: pushed onto an array, given to a function, or folded into `state.value`. */
+/** What happens to a record that leaves the loop: pushed onto an array, given to a function, folded into `state.value`, or combined by its key. */
 export type Terminal =
   | { readonly type: 'push' }
   | { readonly type: 'call' }
   | { readonly type: 'fold'; readonly add: TaskFunction }
+  | { readonly type: 'combine'; readonly create: TaskFunction; readonly merge: TaskFunction }
 
-/** `loop(records, from, to, out)`: `out` is an array, a function or a FoldState, as the terminal says. */
+/** `loop(records, from, to, out)`: `out` is an array, a function, a FoldState or a CombineTable, as the terminal says. */
 export type FusedLoop = (records: readonly unknown[], from: number, to: number, out: unknown) => void
 
 /** The state of a fold between two calls of its loop. */
@@ -81,8 +82,10 @@ export function loopCode(operations: readonly FusedOperation[], terminal: Termin
   const steps = open.join('\n')
   const last = `v${operations.length}`
   const body = `
-    let step = 0, i = from
+    let step = 0, i = from | 0
+    to |= 0
     ${terminal.type === 'fold' ? 'let acc = out.value' : ''}
+    ${terminal.type === 'combine' ? 'const table = out.primitive' : ''}
     try {
       ${loopsOf(terminal, (end) => `step = 0; const v0 = records[i]; ${steps} step = ${operations.length}; ${end} ${close}`, last, values, close === '')}
     } catch (error) { throw new LoopFailure(error, step, records[i]) }
@@ -101,6 +104,7 @@ function loopsOf(
   const every = (end: string): string => `for (; i < to; i++) { ${bodyWith(end)} }`
   if (terminal.type === 'push') return every(`out.push(${record});`)
   if (terminal.type === 'call') return every(`out(${record});`)
+  if (terminal.type === 'combine') return every(combineCode(terminal, record, values))
   const add = (state: string): string => callOf(terminal.add, [state, record], values)
   if (!isOneToOne) return every(`acc = ${add('acc')};`)
   // A number that is known to be one stays in a register; as a value that may be anything it would be boxed for every record.
@@ -114,6 +118,18 @@ function loopsOf(
           acc = rest;
         } else for (; i < to; i++) { ${bodyWith(`acc = ${add('acc')}; if (typeof acc === 'number') { i++; break; }`)} }
       }`
+}
+
+/** Written out, so that V8 need not make the pair when the user's function that returns it is inlined. */
+function combineCode({ create, merge }: Terminal & { type: 'combine' }, record: string, values: unknown[]): string {
+  return `
+    const key = ${record}[0], value = ${record}[1];
+    if (typeof key === 'object' && key !== null) out.addComposite(key, value);
+    else {
+      const entry = table.get(key);
+      if (entry === undefined) out.insert(key, ${callOf(create, ['value'], values)});
+      else entry.value = ${callOf(merge, ['entry.value', 'value'], values)};
+    }`
 }
 
 /** The code that calls `f`: written out when it can be, else a call of a bound value. */

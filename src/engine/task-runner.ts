@@ -38,15 +38,21 @@ export async function computePartition(
   return records
 }
 
-/** Gives every record of one partition to `emit`; what it reads is added to `count`. */
-export async function forEachRecord(
+/** Where the records of a partition go, and how they leave the loop for there. */
+export interface RecordSink {
+  readonly terminal: Terminal
+  readonly out: unknown
+}
+
+/** Runs one partition into `sink`; what it reads is added to `count`. */
+export async function computeInto(
+  { terminal, out }: RecordSink,
   lineage: Lineage,
   partition: number,
   inputs: TaskInputs,
-  emit: (record: unknown) => void,
   count: InputCount = new InputCount(),
 ): Promise<void> {
-  await new TaskRunner(inputs, count).drive(lineage, partition, { type: 'call' }, emit)
+  await new TaskRunner(inputs, count).drive(lineage, partition, terminal, out)
 }
 
 /** Part of a partition: where its records come from, and the fused operations above that. A united partition has several. */

@@ -19,7 +19,7 @@ import { readStored } from '../../storage/stored-bytes.js'
 import { InputCount } from '../input-count.js'
 import { shuffleWriter } from '../shuffle-writer.js'
 import { taskError } from '../task-error.js'
-import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+import { type Chunks, computeInto, computePartition, type TaskInputs } from '../task-runner.js'
 import { readKeptRecords } from './kept-partition.js'
 import { LocalShuffleOutput } from './local-shuffle-output.js'
 import type { MapOutputs } from './map-outputs.js'
@@ -90,7 +90,7 @@ export class Executor implements TaskInputs {
         combines: shuffle.combiner?.mapSide === true,
       })
       const writer = shuffleWriter(shuffle, out)
-      await forEachRecord(shuffle.parent, partition, this, writer.emit, count)
+      await computeInto(writer, shuffle.parent, partition, this, count)
       this.#mapOutputs.keep(shuffle.id, partition, out.finish(writer.buckets()))
       return { records: [], outputRecords: out.records }
     }

@@ -13,7 +13,7 @@ import type { SharedPool } from '../../storage/shared-bytes.js'
 import { readStored, readStoredSync, type StoredBytes } from '../../storage/stored-bytes.js'
 import { InputCount } from '../input-count.js'
 import { shuffleWriter } from '../shuffle-writer.js'
-import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+import { type Chunks, computeInto, computePartition, type TaskInputs } from '../task-runner.js'
 import type { HeldValues } from './held-values.js'
 import { readKept } from './kept-partition.js'
 import {
@@ -84,7 +84,7 @@ export class ThreadExecutor {
     const name = `shuffle-${shuffle.id}-${task.partition}-${task.id}`
     const out = new ShuffleOutput({ pool, spillDirectory, name, spillBytes: task.memoryBytes, combines })
     const writer = shuffleWriter(shuffle, out)
-    await forEachRecord(top, task.partition, inputs, writer.emit, inputs.count)
+    await computeInto(writer, top, task.partition, inputs, inputs.count)
     out.flush(writer.buckets())
     const parts = out.finish()
     const outputBytes = parts.reduce((sum, part) => sum + part.stored.length, 0)

@@ -10,7 +10,7 @@ import type { Time } from '../../time.js'
 import { assertSameShape } from '../graph-functions.js'
 import { type Bucket, readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { taskError } from '../task-error.js'
-import { type Chunks, computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+import { type Chunks, computeInto, computePartition, type TaskInputs } from '../task-runner.js'
 import { fromChunk, toChunks } from './chunk.js'
 import { decodeValues } from './frames.js'
 import type { JavaLink } from './java-link.js'
@@ -108,7 +108,7 @@ async function sendBuckets(
   inputs: TaskInputs,
 ): Promise<void> {
   const writer = shuffleWriter(shuffle)
-  await forEachRecord(stage.top, partition, inputs, writer.emit)
+  await computeInto(writer, stage.top, partition, inputs)
   for (const [target, bucket] of writer.buckets().entries()) {
     if (bucket.length > 0) link.sendBytes(Frame.OUTPUT, serializeRecords(bucket), target, partition)
   }

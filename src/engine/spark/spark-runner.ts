@@ -10,7 +10,7 @@ import type { Time } from '../../time.js'
 import { warnOfDriver } from '../driver-functions.js'
 import { readBuckets, shuffleWriter } from '../shuffle-writer.js'
 import { taskError } from '../task-error.js'
-import { computePartition, forEachRecord, type TaskInputs } from '../task-runner.js'
+import { computeInto, computePartition, type TaskInputs } from '../task-runner.js'
 import type { BridgeConnection, CallResult } from './bridge-connection.js'
 import { fromChunk } from './chunk.js'
 import type { Operation, Value } from './protocol.js'
@@ -225,7 +225,7 @@ export class SparkRunner implements JobRunner {
     const outputs: ReturnType<ReturnType<typeof shuffleWriter>['buckets']>[] = []
     for (let partition = 0; partition < shuffle.parent.partitions; partition++) {
       const writer = shuffleWriter(shuffle)
-      await forEachRecord(shuffle.parent, partition, nothingBeneath, writer.emit)
+      await computeInto(writer, shuffle.parent, partition, nothingBeneath)
       outputs.push(writer.buckets())
     }
     const slices: unknown[][] = []
