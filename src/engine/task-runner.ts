@@ -94,7 +94,7 @@ class TaskRunner {
         const start = performance.now()
         loop(chunk, from, to, out)
         const tookMs = performance.now() - start
-        if (tookMs < 1 && to - from === size) size = Math.min(size * 2, 1 << 16)
+        if (tookMs < 1 && to - from === size) size = Math.min(size * 2, 1 << 10)
         else if (tookMs > 2) size = Math.max(size >> 1, 1)
         from = to
         if (pacer.isDue) await pacer.turn()
