@@ -61,6 +61,9 @@ interface Branch {
   readonly operations: readonly FusedOperation[]
 }
 
+/** How long a slice of a partition is meant to take, about. */
+const sliceMs = 0.2
+
 class TaskRunner {
   readonly #inputs: TaskInputs
   readonly #count: InputCount
@@ -86,7 +89,8 @@ class TaskRunner {
 
   async #runSlices(chunks: Chunks, loop: FusedLoop, out: unknown): Promise<void> {
     const pacer = this.#pacer
-    // How many records make about a millisecond is not known beforehand: it starts small and follows the clock.
+    // How many records make a slice is not known beforehand: it starts small and follows the clock. Short slices first of all: what
+    // V8 compiles while one runs is entered with the next.
     let size = 64
     for (const chunk of chunks) {
       for (let from = 0; from < chunk.length; ) {
@@ -94,8 +98,8 @@ class TaskRunner {
         const start = performance.now()
         loop(chunk, from, to, out)
         const tookMs = performance.now() - start
-        if (tookMs < 1 && to - from === size) size = Math.min(size * 2, 1 << 10)
-        else if (tookMs > 2) size = Math.max(size >> 1, 1)
+        if (tookMs < sliceMs / 2 && to - from === size) size = Math.min(size * 2, 1 << 16)
+        else if (tookMs > sliceMs * 2) size = Math.max(size >> 1, 1)
         from = to
         if (pacer.isDue) await pacer.turn()
       }
