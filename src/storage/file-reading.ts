@@ -29,24 +29,29 @@ async function contentOf(path: string): Promise<Buffer> {
 export function* linesOf({ path, start, end }: FileSplit): Generator<string, void> {
   const file = openSync(path, 'r')
   try {
+    // One buffer, read into again and again: memory that is touched for the first time costs more than reading does.
+    let buffer = Buffer.allocUnsafe(chunkBytes)
     // From one byte before: a line that begins exactly at the start is this part's, and only then is that byte a newline.
     let position = Math.max(start - 1, 0)
     let skips = start > 0
-    let rest: Buffer = Buffer.alloc(0)
-    while (position - rest.length < end || skips) {
-      const chunk = Buffer.allocUnsafe(chunkBytes)
-      const read = readSync(file, chunk, 0, chunkBytes, position)
+    // Bytes at the front of the buffer that belong to a line whose end has not been read.
+    let rest = 0
+    while (position - rest < end || skips) {
+      if (rest === buffer.length) buffer = Buffer.concat([buffer], 2 * rest)
+      const read = readSync(file, buffer, rest, buffer.length - rest, position)
       if (read === 0) break
       position += read
-      const bytes = rest.length === 0 ? chunk.subarray(0, read) : Buffer.concat([rest, chunk.subarray(0, read)])
+      const bytes = buffer.subarray(0, rest + read)
       const bytesAt = position - bytes.length
       // The same text, decoded in half the time.
       const encoding = isAscii(bytes) ? 'latin1' : 'utf8'
       let from = 0
+      rest = bytes.length
       if (skips) {
         const first = bytes.indexOf(newline)
         if (first < 0) {
-          if (bytesAt + bytes.length > end) return
+          if (position > end) return
+          rest = 0
           continue
         }
         from = first + 1
@@ -57,9 +62,10 @@ export function* linesOf({ path, start, end }: FileSplit): Generator<string, voi
         yield text(bytes, encoding, from, to)
         from = to + 1
       }
-      rest = bytes.subarray(from)
+      rest = bytes.length - from
+      buffer.copyWithin(0, from, bytes.length)
     }
-    if (!skips && rest.length > 0 && position - rest.length < end) yield text(rest, 'utf8', 0, rest.length)
+    if (!skips && rest > 0 && position - rest < end) yield text(buffer, 'utf8', 0, rest)
   } finally {
     closeSync(file)
   }
