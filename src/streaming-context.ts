@@ -28,12 +28,13 @@ import {
   replacementOfStart,
 } from './process-contexts.js'
 import { SparkContext } from './rdd/spark-context.js'
-import type { Receiver } from './receiver/receiver.js'
+import { assertNewReceiver, type Receiver } from './receiver/receiver.js'
 import { JobGenerator } from './scheduler/job-generator.js'
 import { JobScheduler } from './scheduler/job-scheduler.js'
 import { ReceiverStates } from './scheduler/receiver-states.js'
 import { stopInOrder } from './scheduler/stop-sequence.js'
 import { type BatchInfo, ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
+import { Termination } from './scheduler/termination.js'
 import { ShutdownHook } from './shutdown-hook.js'
 import { localAccess } from './storage/local-access.js'
 import { type Duration, systemClock, type Time, toMilliseconds } from './time.js'
@@ -69,14 +70,12 @@ export class StreamingContext extends ProcessContexts {
   #createOnError = false
   #completedBatches = 0
   #skippedBatches = 0
-  #error: Error | null = null
+  readonly #termination = new Termination()
   #stopping: Promise<StopResult> | null = null
   #closing: Promise<void> | null = null
   /** The properties its jobs have: those of the program when it started. */
   #properties: ReadonlyMap<string, string> = new Map()
   readonly #hook: ShutdownHook
-  readonly #terminated: Promise<void>
-  #terminate: () => void = () => {}
 
   /**
    * Throws `ILLEGAL_ARGUMENT` for a missing name and for options there are not, `INVALID_DURATION` for a batch interval that is none, `UNKNOWN_CONF_KEY` and `INVALID_CONF` for settings nobody
@@ -129,9 +128,6 @@ export class StreamingContext extends ProcessContexts {
       },
     })
     this.graph = new DStreamGraph(this.sparkContext, this.batchInterval)
-    this.#terminated = new Promise((resolve) => {
-      this.#terminate = resolve
-    })
     this.#scheduler = new JobScheduler({
       now: () => this.#engine.clock.now(),
       bus: this.#bus,
@@ -174,22 +170,7 @@ export class StreamingContext extends ProcessContexts {
   }
 
   protected override addReceiver(streamId: number, receiver: Receiver<unknown>): void {
-    if (typeof receiver?.attach !== 'function') {
-      throw new MillraceError('ILLEGAL_ARGUMENT', `receiverStream needs a Receiver, not ${kindOf(receiver)}.`)
-    }
-    for (const method of ['onStart', 'onStop'] as const) {
-      if (typeof receiver[method] === 'function') continue
-      throw new MillraceError(
-        'ILLEGAL_ARGUMENT',
-        `${receiver.constructor.name} has no ${method}; a receiver needs both onStart and onStop.`,
-      )
-    }
-    if (receiver.streamId !== -1 || [...this.#receivers.values()].includes(receiver)) {
-      throw new MillraceError(
-        'ILLEGAL_ARGUMENT',
-        `This ${receiver.constructor.name} already feeds a stream; make one receiver per stream.`,
-      )
-    }
+    assertNewReceiver(receiver, this.#receivers.values())
     this.#receivers.set(streamId, receiver)
   }
 
@@ -302,22 +283,13 @@ export class StreamingContext extends ProcessContexts {
   }
 
   /** Resolves when the context has stopped; rejects, every time, with the error that stopped it. */
-  async awaitTermination(): Promise<void> {
-    await this.#terminated
-    if (this.#error !== null) throw this.#error
+  awaitTermination(): Promise<void> {
+    return this.#termination.wait()
   }
 
   /** As `awaitTermination`, for at most `timeout`: true if the context stopped, false if the time ran out. */
   async awaitTerminationOrTimeout(timeout: Duration): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
-    const timedOut = new Promise<false>((resolve) => {
-      timer = setTimeout(resolve, toMilliseconds(timeout), false)
-    })
-    try {
-      return await Promise.race([this.awaitTermination().then(() => true), timedOut])
-    } finally {
-      clearTimeout(timer)
-    }
+    return await this.#termination.waitAtMost(toMilliseconds(timeout))
   }
 
   /**
@@ -382,7 +354,7 @@ export class StreamingContext extends ProcessContexts {
         const timeoutMs = gracefulStopMs(this.conf, this.batchInterval)
         const parts = { receivers, generator: this.#generator, scheduler: this.#scheduler }
         timedOut = (await stopInOrder({ graceful, timeoutMs, ...parts })).timedOut
-        const isDone = graceful && !timedOut && this.#error === null
+        const isDone = graceful && !timedOut && this.#termination.error === null
         if (isDone) await this.#generator.finish()
       }
       // Saving takes the engine.
@@ -392,10 +364,10 @@ export class StreamingContext extends ProcessContexts {
     } finally {
       ceaseActive(this)
       this.#hook.remove()
-      this.#terminate()
+      this.#termination.end()
     }
     return {
-      graceful: graceful && this.#error === null && !timedOut,
+      graceful: graceful && this.#termination.error === null && !timedOut,
       timedOut,
       completedBatches: this.#completedBatches,
       skippedBatches: this.#skippedBatches,
@@ -426,7 +398,7 @@ export class StreamingContext extends ProcessContexts {
   }
 
   #stopWith(error: Error): void {
-    this.#error ??= error
+    this.#termination.because(error)
     // Not awaited here: the stop waits for the batch that is reporting this.
     void this.stop()
   }

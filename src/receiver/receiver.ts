@@ -1,4 +1,5 @@
 /** Receiver: the class a user extends to bring records into a stream. Spark's Receiver, with a promise where Spark blocks. */
+import { kindOf } from '../arguments.js'
 import { MillraceError } from '../errors.js'
 import type { StorageLevel } from '../rdd/storage-level.js'
 
@@ -184,5 +185,20 @@ export abstract class Receiver<T> {
       )
     }
     return this.#sink
+  }
+}
+
+/** Throws `ILLEGAL_ARGUMENT` for what is no whole receiver, and for one that feeds a stream already. `others` are those of its context. */
+export function assertNewReceiver(receiver: Receiver<unknown>, others: Iterable<Receiver<unknown>>): void {
+  if (typeof receiver?.attach !== 'function') {
+    throw new MillraceError('ILLEGAL_ARGUMENT', `receiverStream needs a Receiver, not ${kindOf(receiver)}.`)
+  }
+  const { name } = receiver.constructor
+  for (const method of ['onStart', 'onStop'] as const) {
+    if (typeof receiver[method] === 'function') continue
+    throw new MillraceError('ILLEGAL_ARGUMENT', `${name} has no ${method}; a receiver needs both onStart and onStop.`)
+  }
+  if (receiver.streamId !== -1 || [...others].includes(receiver)) {
+    throw new MillraceError('ILLEGAL_ARGUMENT', `This ${name} already feeds a stream; make one receiver per stream.`)
   }
 }
