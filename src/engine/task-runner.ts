@@ -4,6 +4,7 @@
  * the user asked for an iterator, pull their input.
  */
 import { assertNever, MillraceError } from '../errors.js'
+import { ChunkedRecords } from '../rdd/chunked-records.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, NarrowOperation, PartitionedLineage } from '../rdd/lineage.js'
 import { Pacer } from '../rdd/pacer.js'
 import { workOfTasks } from '../receiver/work-of-tasks.js'
@@ -236,6 +237,10 @@ function* pulled(branches: readonly Opened[]): Generator<unknown, void> {
 function* chunked(records: Iterable<unknown>): Generator<readonly unknown[]> {
   if (Array.isArray(records)) {
     yield records
+    return
+  }
+  if (records instanceof ChunkedRecords) {
+    yield* records.chunks
     return
   }
   let chunk: unknown[] = []

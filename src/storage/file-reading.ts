@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { MillraceError } from '../errors.js'
+import { ChunkedRecords } from '../rdd/chunked-records.js'
 import type { FileSplit } from '../rdd/outside-access.js'
 import { type LibraryFunction, libraryFunction } from '../rdd/task-function.js'
 import { deserializeRecords } from './record-serializer.js'
@@ -25,8 +26,8 @@ async function contentOf(path: string): Promise<Buffer> {
   return isCompressed(path) ? unzip(bytes) : bytes
 }
 
-/** The lines that begin in the part. They end at \n or \r\n; the last one may lack it. */
-export function* linesOf({ path, start, end }: FileSplit): Generator<string, void> {
+/** The lines that begin in the part, some thousand at a time. They end at \n or \r\n; the last one may lack it. */
+function* linesOf({ path, start, end }: FileSplit): Generator<string[], void> {
   const file = openSync(path, 'r')
   try {
     // One buffer, read into again and again: memory that is touched for the first time costs more than reading does.
@@ -57,15 +58,20 @@ export function* linesOf({ path, start, end }: FileSplit): Generator<string, voi
         from = first + 1
         skips = false
       }
+      const lines: string[] = []
       for (let to = bytes.indexOf(newline, from); to >= 0; to = bytes.indexOf(newline, from)) {
-        if (bytesAt + from >= end) return
-        yield text(bytes, encoding, from, to)
+        if (bytesAt + from >= end) {
+          yield lines
+          return
+        }
+        lines.push(text(bytes, encoding, from, to))
         from = to + 1
       }
+      yield lines
       rest = bytes.length - from
       buffer.copyWithin(0, from, bytes.length)
     }
-    if (!skips && rest > 0 && position - rest < end) yield text(buffer, 'utf8', 0, rest)
+    if (!skips && rest > 0 && position - rest < end) yield [text(buffer, 'utf8', 0, rest)]
   } finally {
     closeSync(file)
   }
@@ -85,10 +91,12 @@ export function splitLines(content: string): string[] {
 export const readLines: () => LibraryFunction = libraryFunction(
   'readLines',
   () => async (splits: Iterable<FileSplit>) => {
-    const parts: Iterable<string>[] = []
-    for (const split of splits)
-      parts.push(isCompressed(split.path) ? splitLines((await contentOf(split.path)).toString('utf8')) : linesOf(split))
-    return parts.length === 1 ? parts[0] : inTurn(parts)
+    const parts: Iterable<readonly string[]>[] = []
+    for (const split of splits) {
+      const { path } = split
+      parts.push(isCompressed(path) ? [splitLines((await contentOf(path)).toString('utf8'))] : linesOf(split))
+    }
+    return new ChunkedRecords(inTurn(parts))
   },
 )
 
