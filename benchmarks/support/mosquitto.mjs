@@ -16,7 +16,7 @@ export async function startMosquitto() {
   await once(server, 'close')
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
   const file = join(directory, 'mosquitto.conf')
-  const settings = ['max_inflight_messages 1000', 'max_queued_messages 0', 'set_tcp_nodelay true', 'persistence false']
+  const settings = ['max_inflight_messages 1000', 'max_queued_messages 0', 'persistence false']
   writeFileSync(file, `listener ${port} 127.0.0.1\nallow_anonymous true\n${settings.join('\n')}\n`)
   const child = spawn(paths.find(existsSync) ?? 'mosquitto', ['-c', file], { stdio: 'ignore' })
   while (!(await accepts(port))) {
