@@ -208,13 +208,18 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
     proxy.cutEvery(null)
     const { published } = publishing
     const count = new OutputCount(output)
-    for (const deadline = Date.now() + 120_000; (await count.update()) < published && Date.now() < deadline; ) {
+    // What waited while the program was killed again and again may take long; nothing for two minutes is the end.
+    let come = 0
+    for (let deadline = Date.now() + 120_000; come < published && Date.now() < deadline; ) {
       await new Promise((resolve) => setTimeout(resolve, 200))
       expect(program.hasExited, program.said).toBe(false)
+      const now = await count.update()
+      if (now > come) deadline = Date.now() + 120_000
+      come = now
     }
     expect(await program.end('SIGTERM'), program.said).toBe(0)
-    const found = await outputs(output)
-    const ids = found.map((line) => Number(line.split(' ')[1]))
+    const lines = await outputs(output)
+    const ids = lines.map((line) => Number(line.split(' ')[1]))
     const unique = new Set(ids)
     const missing = published - unique.size
     const repeated = ids.length - unique.size
@@ -226,7 +231,7 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
     // The state of each key counted every message once: the numbers it gave are 1 to as many as there were.
     const totals = new Map(JSON.parse(await readFile(join(output, 'totals'), 'utf8')) as [string, number][])
     const numbers = new Map<string, number[]>()
-    for (const line of found) {
+    for (const line of lines) {
       const [key, , number] = line.split(' ')
       const known = numbers.get(key!)
       if (known === undefined) numbers.set(key!, [Number(number)])
