@@ -3,7 +3,7 @@ import { canonicalKey } from '../rdd/keys.js'
 import type { Pair } from '../rdd/pair.js'
 
 /** What is kept for a key. */
-export interface Combined {
+interface Combined {
   readonly key: unknown
   value: unknown
 }
@@ -42,14 +42,18 @@ export class CombineTable {
     const entry = this.#composite.get(canonical)
     if (entry === undefined) {
       this.#composite.set(canonical, { key, value: this.#create(value) })
-      this.#inserted(this.primitive.size + this.#composite.size)
+      this.#inserted(this.#size)
     } else entry.value = this.#merge(entry.value, value)
   }
 
   /** A key that is no object and is not here yet. */
   insert(key: unknown, value: unknown): void {
     this.primitive.set(key, { key, value })
-    this.#inserted(this.primitive.size + this.#composite.size)
+    this.#inserted(this.#size)
+  }
+
+  get #size(): number {
+    return this.primitive.size + this.#composite.size
   }
 
   /** All pairs; the table is empty afterwards. */
