@@ -1,4 +1,5 @@
 /** One value per key: where both sides of a shuffle that combines collect their pairs. Keys compare by value. */
+import { keepShapes } from '../kept-shapes.js'
 import { canonicalKey } from '../rdd/keys.js'
 import type { Pair } from '../rdd/pair.js'
 
@@ -66,3 +67,9 @@ export class CombineTable {
     return pairs
   }
 }
+
+const example = new CombineTable(
+  () => null,
+  () => null,
+)
+keepShapes(example, ...[0, 0.5, ''].map((value): Combined => ({ key: value, value })))

@@ -16,7 +16,8 @@ import {
   type Terminal,
 } from './loop-code.js'
 
-export type { FoldState, FusedLoop, FusedOperation, Terminal } from './loop-code.js'
+export type { FusedLoop, FusedOperation, Terminal } from './loop-code.js'
+export { FoldState } from './loop-code.js'
 
 /** Loops shared by everything of the same shape. Bounded: a program whose graphs never repeat would otherwise keep every loop it ever had. */
 const shared = new Map<string, ReturnType<typeof compileLoop>>()

@@ -1,10 +1,11 @@
 /**
- * Writes the code of a fused loop. For `map(f).filter(g)` into an array it is, without its error handling:
+ * Writes the code of a fused loop. For `map(f).filter(g)` collected in an array it is, without its error handling:
  *
- *   for (; i < to; i++) { const v0 = records[i]; const v1 = f0(v0); if (!f1(v1)) continue; out.push(v1) }
+ *   for (; i < to; i++) { const v0 = records[i]; const v1 = f0(v0); if (!f1(v1)) continue; collected.push(v1) }
  *
  * User functions are bound as `f0`, `f1`, …; library functions that are short expressions are written out.
  */
+import { keepShapes } from '../kept-shapes.js'
 import type { NarrowOperation } from '../rdd/lineage.js'
 import { noRecord } from '../rdd/reduction.js'
 import { inlineCode, isTaskFunction, type TaskFunction } from '../rdd/task-function.js'
@@ -15,20 +16,26 @@ export type FusedOperation = Extract<
   { type: 'map' | 'filter' | 'flatMap' | 'mapValues' | 'flatMapValues' }
 >
 
-/** What happens to a record that leaves the loop: pushed onto an array, given to a function, folded into `state.value`, or combined by its key. */
+/** What happens to a record that leaves the loop: collected, given to a function, folded into `state.value`, or combined by its key. */
 export type Terminal =
-  | { readonly type: 'push' }
+  | { readonly type: 'collect' }
   | { readonly type: 'call' }
   | { readonly type: 'fold'; readonly add: TaskFunction }
   | { readonly type: 'combine'; readonly create: TaskFunction; readonly merge: TaskFunction }
 
-/** `loop(records, from, to, out)`: `out` is an array, a function, a FoldState or a CombineTable, as the terminal says. */
+/** `loop(records, from, to, out)`: `out` is a RecordCollector, a function, a FoldState or a CombineTable, as the terminal says. */
 export type FusedLoop = (records: readonly unknown[], from: number, to: number, out: unknown) => void
 
 /** The state of a fold between two calls of its loop. */
-export interface FoldState {
+export class FoldState {
   value: unknown
+
+  constructor(value: unknown) {
+    this.value = value
+  }
 }
+
+keepShapes(new FoldState(0), new FoldState(0.5), new FoldState(''))
 
 /** Code, and the values it is bound to, as `f0`, `f1`, …. Equal code with other values does the same with them. */
 export interface LoopCode {
@@ -85,6 +92,7 @@ export function loopCode(operations: readonly FusedOperation[], terminal: Termin
     let step = 0, i = from | 0
     to |= 0
     ${terminal.type === 'fold' ? 'let acc = out.value' : ''}
+    ${terminal.type === 'collect' ? 'const collected = out.open()' : ''}
     ${terminal.type === 'combine' ? 'const table = out.primitive' : ''}
     try {
       ${loopsOf(terminal, (end) => `step = 0; const v0 = records[i]; ${steps} step = ${operations.length}; ${end} ${close}`, last, values, close === '')}
@@ -102,7 +110,7 @@ function loopsOf(
   isOneToOne: boolean,
 ): string {
   const every = (end: string): string => `for (; i < to; i++) { ${bodyWith(end)} }`
-  if (terminal.type === 'push') return every(`out.push(${record});`)
+  if (terminal.type === 'collect') return every(`collected.push(${record});`)
   if (terminal.type === 'call') return every(`out(${record});`)
   if (terminal.type === 'combine') return every(combineCode(terminal, record, values))
   const add = (state: string): string => callOf(terminal.add, [state, record], values)

@@ -7,8 +7,9 @@ import { assertNever, MillraceError } from '../errors.js'
 import { ChunkedRecords } from '../rdd/chunked-records.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, NarrowOperation, PartitionedLineage } from '../rdd/lineage.js'
 import { Pacer } from '../rdd/pacer.js'
+import { joined, type RecordArrays, RecordCollector } from '../rdd/record-arrays.js'
 import { workOfTasks } from '../receiver/work-of-tasks.js'
-import { type FoldState, type FusedLoop, type FusedOperation, fusedLoop, type Terminal } from './fused-loop.js'
+import { FoldState, type FusedLoop, type FusedOperation, fusedLoop, type Terminal } from './fused-loop.js'
 import { InputCount } from './input-count.js'
 
 /** Records in arrays of some hundreds: how every source hands out its partition. */
@@ -28,15 +29,13 @@ export interface TaskInputs {
 }
 
 /** The records of one partition; what it reads is added to `count`. */
-export async function computePartition(
+export function computePartition(
   lineage: Lineage,
   partition: number,
   inputs: TaskInputs,
   count: InputCount = new InputCount(),
-): Promise<unknown[]> {
-  const records: unknown[] = []
-  await new TaskRunner(inputs, count).push(lineage, partition, records)
-  return records
+): Promise<RecordArrays> {
+  return new TaskRunner(inputs, count).collect(lineage, partition)
 }
 
 /** Where the records of a partition go, and how they leave the loop for there. */
@@ -64,6 +63,8 @@ interface Branch {
 
 /** How long a slice of a partition is meant to take, about. */
 const sliceMs = 0.2
+/** Records of a slice at most. */
+const sliceMax = 1 << 14
 
 class TaskRunner {
   readonly #inputs: TaskInputs
@@ -75,8 +76,10 @@ class TaskRunner {
     this.#count = count
   }
 
-  push(lineage: Lineage, partition: number, out: unknown[]): Promise<void> {
-    return this.drive(lineage, partition, { type: 'push' }, out)
+  async collect(lineage: Lineage, partition: number): Promise<RecordArrays> {
+    const collector = new RecordCollector()
+    await this.drive(lineage, partition, { type: 'collect' }, collector)
+    return collector.arrays
   }
 
   /** Runs the partition to its end, slice by slice. */
@@ -99,7 +102,7 @@ class TaskRunner {
         const start = performance.now()
         loop(chunk, from, to, out)
         const tookMs = performance.now() - start
-        if (tookMs < sliceMs / 2 && to - from === size) size = Math.min(size * 2, 1 << 16)
+        if (tookMs < sliceMs / 2 && to - from === size) size = Math.min(size * 2, sliceMax)
         else if (tookMs > sliceMs * 2) size = Math.max(size >> 1, 1)
         from = to
         if (pacer.isDue) await pacer.turn()
@@ -126,18 +129,12 @@ class TaskRunner {
     )
   }
 
-  async #records(lineage: Lineage, partition: number): Promise<readonly unknown[]> {
-    const records: unknown[] = []
-    await this.push(lineage, partition, records)
-    return records
-  }
-
   /** The chunks of a node that is not fused away. */
   async #open(node: Lineage, partition: number): Promise<Chunks> {
     if (node.storageLevel !== null) {
       const cached = await this.#inputs.readCached(node, partition)
       if (cached !== null) return this.#count.chunks([cached])
-      const records = await this.#records({ ...node, storageLevel: null }, partition)
+      const records = joined(await this.collect({ ...node, storageLevel: null }, partition))
       await this.#inputs.cache(node, partition, records)
       return [records]
     }
@@ -173,7 +170,7 @@ class TaskRunner {
   async #openMapped(parents: readonly Lineage[], operation: NarrowOperation, partition: number): Promise<Chunks> {
     switch (operation.type) {
       case 'fold': {
-        const state: FoldState = { value: operation.zero.call() }
+        const state = new FoldState(operation.zero.call())
         await this.drive(parents[0]!, partition, { type: 'fold', add: operation.add }, state)
         return [[operation.finish === null ? state.value : operation.finish.call(state.value)]]
       }
@@ -195,7 +192,7 @@ class TaskRunner {
     for (const { open, operations } of this.#branches(lineage, partition)) {
       opened.push({
         chunks: await open(),
-        loop: operations.length === 0 ? null : fusedLoop(operations, { type: 'push' }),
+        loop: operations.length === 0 ? null : fusedLoop(operations, { type: 'collect' }),
       })
     }
     return pulled(opened)
@@ -223,9 +220,9 @@ function* pulled(branches: readonly Opened[]): Generator<unknown, void> {
       }
       for (let from = 0; from < chunk.length; ) {
         const to = Math.min(from + size, chunk.length)
-        const out: unknown[] = []
-        loop(chunk, from, to, out)
-        for (let i = 0; i < out.length; i++) yield out[i]
+        const collector = new RecordCollector()
+        loop(chunk, from, to, collector)
+        for (const records of collector.arrays) yield* records
         from = to
         if (size < 512) size *= 2
       }

@@ -2,6 +2,7 @@
 import type { Time } from '../time.js'
 import type { CallSite } from './call-site.js'
 import type { Lineage } from './lineage.js'
+import type { RecordArrays } from './record-arrays.js'
 
 /** What a job is for, as listeners, errors and Spark's page name it. */
 export interface JobDescription {
@@ -21,7 +22,7 @@ export interface JobRunner {
   /** True if partitions that are lost with an executor are computed again from their history, which therefore must not be cut unsaved. */
   readonly needsHistory?: boolean
   /** The records of the partitions asked for (all when null), in their order. Rejects with `TASK_FAILED` when a task fails for good. */
-  collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]>
+  collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<RecordArrays[]>
   /** Keeps the partitions in the executors (`directory` null) or writes them there; resolves to the same records without history. */
   checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage>
   /** Drops the cached partitions of this RDD. */

@@ -1,4 +1,5 @@
 /** Lets a long computation share its thread: it runs in slices of a few milliseconds and lets the event loop turn between them. */
+import { keepShapes } from '../kept-shapes.js'
 
 /** Long enough that turning the loop costs nothing, short enough that a socket, a timer or a keepalive never waits. */
 const sliceMs = 8
@@ -17,6 +18,8 @@ export class Pacer {
     this.#sliceEnd = performance.now() + sliceMs
   }
 }
+
+keepShapes(new Pacer())
 
 /** Calls `f` for each record, and lets the event loop turn between them. */
 export async function forEachPaced<T>(records: Iterable<T>, pacer: Pacer, f: (record: T) => void): Promise<void> {

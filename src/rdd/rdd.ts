@@ -4,6 +4,7 @@ import { AsyncActions } from './async-actions.js'
 import { countRecords } from './count-records.js'
 import type { NarrowOperation, NewLineage } from './lineage.js'
 import type { Condition, Item } from './pair.js'
+import { joined, type RecordArrays } from './record-arrays.js'
 import { reduction } from './reduction.js'
 import { libraryFunction, type TaskFunction, userFunction } from './task-function.js'
 
@@ -41,8 +42,7 @@ export class RDD<out T> extends AsyncActions {
 
   /** Every record, in partition order. */
   async collect(): Promise<T[]> {
-    const partitions = await this.run('collect')
-    return partitions.length === 1 ? partitions[0]! : ([] as T[]).concat(...partitions)
+    return joined((await this.#run('collect', null)).flat())
   }
 
   /** How many records there are. */
@@ -136,12 +136,16 @@ export class RDD<out T> extends AsyncActions {
 
   /** The records of the partitions asked for, all when null, through a job of that name. @internal */
   async run(action: string, partitions: readonly number[] | null = null): Promise<T[][]> {
+    return (await this.#run(action, partitions)).map(joined)
+  }
+
+  async #run(action: string, partitions: readonly number[] | null): Promise<RecordArrays<T>[]> {
     const { jobs, runner } = this.context
     this.context.assertRunning()
     const records = await jobs.run(action, (job) => runner.collect(this.lineage, partitions, job))
     await this.checkpointAsked()
-    if (records.some(([first]) => first instanceof Promise)) throw unawaited()
-    return records as T[][]
+    if (records.some(([first]) => first?.[0] instanceof Promise)) throw unawaited()
+    return records as RecordArrays<T>[]
   }
 }
 

@@ -13,6 +13,7 @@ import { MillraceError, toError } from '../errors.js'
 import type { JobDescription } from '../rdd/job-runner.js'
 import { samePartitioner } from '../rdd/partitioner.js'
 import type { RDD } from '../rdd/rdd.js'
+import { joined } from '../rdd/record-arrays.js'
 import { openDirectory } from '../storage/directory-handle.js'
 import type { Journal } from '../storage/journal.js'
 import type { JournalEvent } from '../storage/journal-events.js'
@@ -185,7 +186,7 @@ export class StateSaver {
       const changes = this.#changes(node, before, rdd)
       const { lineage } = changes ?? node.encoded(rdd)
       const job: JobDescription = { batchTime: time, outputId: null, name: `save the state of ${operator}` }
-      const partitions = (await rdd.context.runner.collect(lineage, null, job)) as EncodedChunk[][]
+      const partitions = (await rdd.context.runner.collect(lineage, null, job)).map(joined) as EncodedChunk[][]
       const isChanges = changes !== null
       this.#saving = this.#saving
         .then(() => this.#write({ operator, operation: node.operation, time, partitions, rdd, isChanges }))

@@ -150,7 +150,7 @@ test('a task much slower than the others gets one second copy, in another thread
   })
   const finish = (attempt: Attempt): boolean => {
     set.ended(attempt)
-    return set.succeeded(attempt, [attempt.id], 50)
+    return set.succeeded(attempt, [[attempt.id]], 50)
   }
   finish(attempts[0]!)
   finish(attempts[1]!)
@@ -167,7 +167,7 @@ test('a task much slower than the others gets one second copy, in another thread
   expect(finish(copy)).toBe(true)
   expect(set.isComplete).toBe(true)
   expect(finish(attempts[3]!)).toBe(false)
-  expect(set.results[3]).toEqual([copy.id])
+  expect(set.results[3]).toEqual([[copy.id]])
 })
 
 test('a task that failed does not run again while a copy of it does', () => {

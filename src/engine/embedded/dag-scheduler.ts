@@ -4,13 +4,14 @@ import { causesOf, MillraceError } from '../../errors.js'
 import { countRecords } from '../../rdd/count-records.js'
 import type { JobDescription, JobRunner } from '../../rdd/job-runner.js'
 import { type Lineage, type PartitionedLineage, parentsOf } from '../../rdd/lineage.js'
+import type { RecordArrays } from '../../rdd/record-arrays.js'
 import { StorageLevel } from '../../rdd/storage-level.js'
 import type { Task } from './executor.js'
 
 /** Runs the tasks of one stage. */
 export interface TaskScheduler {
   /** Resolves to the results in the order of the tasks; rejects with the first task that failed for good. */
-  runStage(tasks: readonly Task[], job: JobDescription): Promise<unknown[][]>
+  runStage(tasks: readonly Task[], job: JobDescription): Promise<RecordArrays[]>
   /** True if every partition of this RDD is kept by some executor. */
   hasCached(lineage: Lineage): boolean
   /** Keeps the partitions of this RDD, come what may, until they are forgotten. */
@@ -42,7 +43,7 @@ export class DagScheduler implements JobRunner {
     this.#collected = new FinalizationRegistry((shuffleId) => tasks.forgetShuffle(shuffleId))
   }
 
-  async collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]> {
+  async collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<RecordArrays[]> {
     const wanted = partitions ?? Array.from({ length: lineage.partitions }, (_, partition) => partition)
     const tasks = wanted.map((partition) => ({ type: 'result' as const, lineage, partition }))
     return this.#runStage(lineage, tasks, job)
@@ -72,7 +73,7 @@ export class DagScheduler implements JobRunner {
   }
 
   /** Runs the tasks of a stage after the map side of every shuffle beneath. */
-  async #runStage(top: Lineage, tasks: readonly Task[], job: JobDescription): Promise<unknown[][]> {
+  async #runStage(top: Lineage, tasks: readonly Task[], job: JobDescription): Promise<RecordArrays[]> {
     for (let attempt = 1; ; attempt++) {
       // Partitions that were kept may be evicted any time: then what lies behind them is needed after all.
       for (const shuffle of this.#shufflesBeneath(top, attempt > 1)) await this.#mapSideFor(shuffle, job)
@@ -145,7 +146,7 @@ export class DagScheduler implements JobRunner {
   async #withBounds(shuffle: PartitionedLineage, job: JobDescription): Promise<PartitionedLineage> {
     const { partitioner } = shuffle
     if (partitioner.type !== 'range' || partitioner.bounds !== null || partitioner.sampled === null) return shuffle
-    const sample = (await this.collect(partitioner.sampled, null, job)).flat()
+    const sample = (await this.collect(partitioner.sampled, null, job)).flat(2)
     return { ...shuffle, partitioner: partitioner.bounded(sample) }
   }
 }

@@ -2,6 +2,7 @@
 import { MillraceError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
 import { Pacer } from '../../rdd/pacer.js'
+import { type RecordArrays, recordsIn } from '../../rdd/record-arrays.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import type { TaskMetrics } from '../../scheduler/task-info.js'
 import {
@@ -35,7 +36,7 @@ export type Task =
   | { readonly type: 'save'; readonly lineage: Lineage; readonly partition: number; readonly directory: string }
 
 export interface RanTask {
-  readonly records: unknown[]
+  readonly records: RecordArrays
   readonly metrics: TaskMetrics
 }
 
@@ -80,7 +81,7 @@ export class Executor implements TaskInputs {
     }
   }
 
-  async #run(task: Task, count: InputCount): Promise<{ records: unknown[]; outputRecords: number }> {
+  async #run(task: Task, count: InputCount): Promise<{ records: RecordArrays; outputRecords: number }> {
     if (task.type === 'shuffleMap') {
       const { shuffle, partition } = task
       const out = new LocalShuffleOutput({
@@ -95,8 +96,9 @@ export class Executor implements TaskInputs {
       return { records: [], outputRecords: out.records }
     }
     const records = await computePartition(task.lineage, task.partition, this, count)
-    if (task.type === 'result') return { records, outputRecords: records.length }
-    return { records: [await this.#save(records, task.partition, task.directory)], outputRecords: records.length }
+    const outputRecords = recordsIn(records)
+    if (task.type === 'result') return { records, outputRecords }
+    return { records: [[await this.#save(records, task.partition, task.directory)]], outputRecords }
   }
 
   /** Closes the files of logs it read from. */
@@ -172,10 +174,10 @@ export class Executor implements TaskInputs {
     return [await this.#recordsOf(this.blocks.require(partitionBlockId(lineage.rddId, partition)))]
   }
 
-  async #save(records: readonly unknown[], partition: number, directory: string): Promise<number> {
+  async #save(records: RecordArrays, partition: number, directory: string): Promise<number> {
     const pacer = new Pacer()
     const chunks: EncodedChunk[] = []
-    for (const chunk of encodedChunks([records])) {
+    for (const chunk of encodedChunks(records)) {
       chunks.push(chunk)
       if (pacer.isDue) await pacer.turn()
     }

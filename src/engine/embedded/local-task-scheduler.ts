@@ -2,6 +2,7 @@
 import { toError } from '../../errors.js'
 import type { JobDescription } from '../../rdd/job-runner.js'
 import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
+import type { RecordArrays } from '../../rdd/record-arrays.js'
 import type { StageInfo, TaskInfo } from '../../scheduler/task-info.js'
 import type { TaskScheduler } from './dag-scheduler.js'
 import type { Executor, Task } from './executor.js'
@@ -16,9 +17,9 @@ export class LocalTaskScheduler implements TaskScheduler {
     this.#reporter = reporter
   }
 
-  async runStage(tasks: readonly Task[], job: JobDescription): Promise<unknown[][]> {
+  async runStage(tasks: readonly Task[], job: JobDescription): Promise<RecordArrays[]> {
     const stage = this.#reporter.stageSubmitted(job, tasks[0]?.type === 'shuffleMap', tasks.length)
-    const results: unknown[][] = []
+    const results: RecordArrays[] = []
     try {
       for (const task of tasks) {
         job.signal?.throwIfAborted()
@@ -56,7 +57,7 @@ export class LocalTaskScheduler implements TaskScheduler {
     this.#executor.blocks.removeRdd(rddId)
   }
 
-  async #run(stage: StageInfo, task: Task): Promise<unknown[]> {
+  async #run(stage: StageInfo, task: Task): Promise<RecordArrays> {
     const reporter = this.#reporter
     const taskId = reporter.nextTask()
     const launchTime = reporter.now()

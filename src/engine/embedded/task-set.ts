@@ -1,6 +1,7 @@
 /** The tasks of one stage: which wait for a thread, which run, in how many copies, and what has come of them. */
 import type { JobDescription } from '../../rdd/job-runner.js'
 import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
+import type { RecordArrays } from '../../rdd/record-arrays.js'
 import type { StageInfo, TaskInfo, TaskLocality, TaskMetrics } from '../../scheduler/task-info.js'
 import type { StoredBytes } from '../../storage/stored-bytes.js'
 import type { Time } from '../../time.js'
@@ -50,7 +51,7 @@ export interface TaskSetOptions {
   readonly shuffle: PartitionedLineage | null
   readonly tasks: readonly Task[]
   readonly job: JobDescription
-  readonly settle: { resolve(results: unknown[][]): void; reject(error: Error): void }
+  readonly settle: { resolve(results: RecordArrays[]): void; reject(error: Error): void }
   /** Called when the job is cancelled. */
   readonly cancel: () => void
   readonly nextId: () => number
@@ -76,7 +77,7 @@ const togetherMs = 1
 
 export class TaskSet {
   readonly options: TaskSetOptions
-  readonly results: unknown[][]
+  readonly results: RecordArrays[]
   isSettled = false
   readonly #waiting: Attempt[] = []
   readonly #running = new Set<Attempt>()
@@ -185,7 +186,7 @@ export class TaskSet {
   }
 
   /** Takes a result, and how long it took; false if another copy was faster. */
-  succeeded({ index }: Attempt, result: unknown[], runMs: number): boolean {
+  succeeded({ index }: Attempt, result: RecordArrays, runMs: number): boolean {
     if (this.#isDone[index]) return false
     this.#isDone[index] = true
     this.results[index] = result

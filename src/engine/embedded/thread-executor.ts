@@ -3,6 +3,7 @@ import { stateLayer, statesIn } from '../../dstream/state-partition-layers.js'
 import type { StatePartition } from '../../dstream/state-update.js'
 import { MillraceError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
+import { recordsIn } from '../../rdd/record-arrays.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import type { TaskMetrics } from '../../scheduler/task-info.js'
 import { openDirectory } from '../../storage/directory-handle.js'
@@ -68,11 +69,11 @@ export class ThreadExecutor {
 
   async #result({ top, directory }: Stage, task: TaskData, inputs: AttachedInputs): Promise<Ran> {
     let records = await computePartition(top, task.partition, inputs, inputs.count)
-    const outputRecords = records.length
+    const outputRecords = recordsIn(records)
     if (directory !== null) {
-      records = [await writePartition(await openDirectory(directory), task.partition, encodedChunks([records]))]
+      records = [[await writePartition(await openDirectory(directory), task.partition, encodedChunks(records))]]
     }
-    const bytes = Buffer.concat(framesOf(records))
+    const bytes = Buffer.concat(records.flatMap((some) => framesOf(some)))
     // Memory of its own: a small Buffer is a view on a pool that must stay here.
     const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
     return { output: { type: 'result', bytes: own }, outputRecords, outputBytes: bytes.byteLength }

@@ -6,8 +6,9 @@ import { errorFromData, MillraceError } from '../../errors.js'
 import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobDescription } from '../../rdd/job-runner.js'
 import type { Lineage, PartitionedLineage } from '../../rdd/lineage.js'
+import type { RecordArrays } from '../../rdd/record-arrays.js'
 import type { TaskLocality } from '../../scheduler/task-info.js'
-import { recordsOf } from '../../storage/record-frames.js'
+import { readFrames } from '../../storage/record-frames.js'
 import { deserializeRecords } from '../../storage/record-serializer.js'
 import { warnOfDriver } from '../driver-functions.js'
 import { taskError } from '../task-error.js'
@@ -92,7 +93,7 @@ export class ThreadTaskScheduler implements TaskScheduler {
     await this.#options.pool.close()
   }
 
-  runStage(tasks: readonly Task[], job: JobDescription): Promise<unknown[][]> {
+  runStage(tasks: readonly Task[], job: JobDescription): Promise<RecordArrays[]> {
     const first = tasks[0]
     if (first === undefined) return Promise.resolve([])
     const shuffle = first.type === 'shuffleMap' ? first.shuffle : null
@@ -215,7 +216,7 @@ export class ThreadTaskScheduler implements TaskScheduler {
     const attempt = this.#running.finish(thread, done.taskId)
     if (output.type === 'shuffle') for (const { stored } of output.parts) memory.own(stored, thread.id)
     const { set, task } = attempt
-    const result = output.type === 'result' ? recordsOf(output.bytes) : []
+    const result = output.type === 'result' ? [...readFrames(output.bytes)] : []
     const isFirst = !set.isSettled && set.succeeded(attempt, result, metrics.runMs)
     reporter.taskEnded(() =>
       set.infoOf(attempt, isFirst ? 'SUCCESS' : 'KILLED', { time: reporter.now(), reason: null, metrics }),

@@ -97,7 +97,7 @@ function stageOf(bytes: Uint8Array, job: WorkerJob, stages: Map<string, Stage>):
 
 async function sendRecords(link: JavaLink, stage: Stage, partition: number, inputs: TaskInputs): Promise<void> {
   const records = await computePartition(stage.top, partition, inputs)
-  for (const chunk of toChunks(records)) link.sendBytes(Frame.OUTPUT, chunk)
+  for (const some of records) for (const chunk of toChunks(some)) link.sendBytes(Frame.OUTPUT, chunk)
 }
 
 async function sendBuckets(

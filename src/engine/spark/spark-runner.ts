@@ -4,6 +4,7 @@ import type { AccumulatorUpdate } from '../../rdd/accumulator.js'
 import type { JobDescription, JobRunner } from '../../rdd/job-runner.js'
 import type { Lineage, MappedLineage, PartitionedLineage } from '../../rdd/lineage.js'
 import { Pacer } from '../../rdd/pacer.js'
+import { joined, type RecordArrays } from '../../rdd/record-arrays.js'
 import { canTravel } from '../../rdd/task-function.js'
 import { deserializeRecords } from '../../storage/record-serializer.js'
 import type { Time } from '../../time.js'
@@ -47,20 +48,17 @@ export class SparkRunner implements JobRunner {
     return this.#options.parallelism()
   }
 
-  async collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<unknown[][]> {
+  async collect(lineage: Lineage, partitions: readonly number[] | null, job: JobDescription): Promise<RecordArrays[]> {
     const here = await this.#localized(lineage, job)
     const wanted = partitions ?? Array.from({ length: here.partitions }, (_, partition) => partition)
     if (wanted.length === 0) return []
-    if (here.type === 'parallelized' && here.storageLevel === null) return wanted.map((at) => [...here.slices[at]!])
+    if (here.type === 'parallelized' && here.storageLevel === null) return wanted.map((at) => [[...here.slices[at]!]])
     const { operations, handle, temporary } = this.#planner.plan(here)
     const run: Operation[] = [jobOperation(job), ...operations, ['collect', handle, wanted]]
     const { chunks, value } = await this.#call(run, job.batchTime, temporary)
     this.#takeReports(value)
-    const records = new Map<number, unknown[]>(wanted.map((partition) => [partition, []]))
-    for (const { partition, bytes } of chunks) {
-      const into = records.get(partition)!
-      for (const record of fromChunk(bytes)) into.push(record)
-    }
+    const records = new Map<number, unknown[][]>(wanted.map((partition) => [partition, []]))
+    for (const { partition, bytes } of chunks) records.get(partition)!.push(fromChunk(bytes))
     return wanted.map((partition) => records.get(partition)!)
   }
 
@@ -199,13 +197,13 @@ export class SparkRunner implements JobRunner {
     if (partitioner.type !== 'range' || partitioner.bounds !== null || partitioner.sampled === null) return shuffle
     const known = this.#placed.get(shuffle)
     if (known !== undefined) return known
-    const sample = (await this.collect(partitioner.sampled, null, job)).flat()
+    const sample = (await this.collect(partitioner.sampled, null, job)).flat(2)
     return { ...shuffle, partitioner: partitioner.bounded(sample) }
   }
 
   async #collected(parents: readonly Lineage[], job: JobDescription): Promise<Lineage[]> {
     const collected: Lineage[] = []
-    for (const parent of parents) collected.push(held(parent, await this.collect(parent, null, job)))
+    for (const parent of parents) collected.push(held(parent, (await this.collect(parent, null, job)).map(joined)))
     return collected
   }
 
@@ -213,7 +211,7 @@ export class SparkRunner implements JobRunner {
     const slices: unknown[][] = []
     for (let partition = 0; partition < lineage.partitions; partition++) {
       try {
-        slices.push(await computePartition({ ...lineage, storageLevel: null }, partition, nothingBeneath))
+        slices.push(joined(await computePartition({ ...lineage, storageLevel: null }, partition, nothingBeneath)))
       } catch (thrown) {
         throw taskError(thrown, partition)
       }
