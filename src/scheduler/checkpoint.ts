@@ -133,8 +133,9 @@ export class Checkpoint implements JobCheckpoint {
 
   /** Every output of the batch of `time` is done. State that is due is saved in the background. */
   async completed(time: Time, graph: DStreamGraph): Promise<void> {
-    await this.journal.record({ type: 'batchCompleted', time })
-    await this.#states.completed(time, graph)
+    const recorded = this.journal.record({ type: 'batchCompleted', time })
+    // The thread has nothing to do until that is on disk.
+    await Promise.all([recorded, this.#states.completed(time, graph, recorded)])
   }
 
   async skipped(time: Time, error: Error): Promise<void> {

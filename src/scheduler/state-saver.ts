@@ -1,6 +1,6 @@
 /**
  * Saves the state of operators beside the batches, and gives it back to a new run. The first time the whole of it is saved, then
- * what changed since the last time, a layer on top. Layers are merged into one before they weigh as much as half of the whole.
+ * what changed since the last time, a layer on top. Layers are merged into one before they weigh more than the whole.
  *
  *     state/<operator>/<time>           a layer: the whole, or what changed since the layer before
  *     state/<operator>/<time>-merged    the whole as of that time, made of layers
@@ -18,7 +18,7 @@ import { openDirectory } from '../storage/directory-handle.js'
 import type { Journal } from '../storage/journal.js'
 import type { JournalEvent } from '../storage/journal-events.js'
 import { LayerMerger } from '../storage/layer-merger.js'
-import { checkPartition, type EncodedChunk, writePartition } from '../storage/partition-file.js'
+import { checkPartition, createPartition, type EncodedChunk } from '../storage/partition-file.js'
 import type { Time } from '../time.js'
 import { layerDirectory, operatorDirectory, restoreStates } from './restored-states.js'
 
@@ -84,13 +84,15 @@ export class StateSaver {
 
   /**
    * Every output of the batch of `time` is done. Resolves when the state that is due has been read, before later batches can
-   * change it; it is written in the background.
+   * change it; it is written in the background, after `recorded`.
    */
-  async completed(time: Time, graph: DStreamGraph): Promise<void> {
+  async completed(time: Time, graph: DStreamGraph, recorded: Promise<void>): Promise<void> {
     // Restored state has been computed by now, and is kept: its files may be merged away.
     for (const [node, restoredTime] of this.#restored) await node.cutHistory(restoredTime)
     this.#restored.clear()
-    for (const node of graph.nodes) if (node.mustCheckpoint && node.isCheckpointTime(time)) await this.#save(node, time)
+    for (const node of graph.nodes) {
+      if (node.mustCheckpoint && node.isCheckpointTime(time)) await this.#save(node, time, recorded)
+    }
   }
 
   /** The batch of `time` was left out: states of that time and later are made anew, and nothing can be compared with them. */
@@ -105,7 +107,8 @@ export class StateSaver {
       if (!node.mustCheckpoint) continue
       const times = [...node.generated.keys()].filter((generatedAt) => generatedAt <= time)
       const latest = Math.max(...times)
-      if (times.length > 0 && latest > (this.#saved(node.id)?.time ?? graph.zeroTime)) await this.#save(node, latest)
+      if (times.length > 0 && latest > (this.#saved(node.id)?.time ?? graph.zeroTime))
+        await this.#save(node, latest, Promise.resolve())
     }
     await this.#saving
   }
@@ -164,8 +167,8 @@ export class StateSaver {
     return this.#options.journal.state.savedState(operator)
   }
 
-  /** Reads the state and has it written; when the last one still is, this time is left out. */
-  async #save(node: StreamNode, time: Time): Promise<void> {
+  /** Reads the state and has it written after `recorded`; when the last one still is, this time is left out. */
+  async #save(node: StreamNode, time: Time, recorded: Promise<void>): Promise<void> {
     const rdd = node.generated.get(time)
     if (rdd === undefined || this.#writing.has(node)) return
     const operator = node.id
@@ -188,7 +191,7 @@ export class StateSaver {
       const job: JobDescription = { batchTime: time, outputId: null, name: `save the state of ${operator}` }
       const partitions = (await rdd.context.runner.collect(lineage, null, job)).map(joined) as EncodedChunk[][]
       const isChanges = changes !== null
-      this.#saving = this.#saving
+      this.#saving = Promise.all([this.#saving, recorded])
         .then(() => this.#write({ operator, operation: node.operation, time, partitions, rdd, isChanges }))
         .then(() => this.#mergeIfHeavy(operator))
         .then(written, failed)
@@ -202,7 +205,8 @@ export class StateSaver {
     try {
       const directory = await openDirectory(this.#layerDirectory(operator, layer))
       this.#layersOf(operator).add(layer)
-      for (const [partition, chunks] of partitions.entries()) await writePartition(directory, partition, chunks)
+      await Promise.all(partitions.map((chunks, partition) => createPartition(directory, partition, chunks)))
+      await directory.sync()
       await this.#syncParents(operator)
       const before = this.#saved(operator)
       // A merge may have put one layer in the place of several meanwhile.
@@ -234,7 +238,7 @@ export class StateSaver {
     const [whole, ...layers] = await Promise.all(saved.layers.map((layer) => this.#bytesOf(operator, layer)))
     // One that is as heavy as this alone shows that nearly everything changes: the whole is quicker then.
     if ((layers.at(-1) ?? 0) > whole! / 2) this.#savedRdds.delete(operator)
-    const isHeavy = layers.length > MAX_LAYERS || layers.reduce((sum, bytes) => sum + bytes, 0) > whole! / 2
+    const isHeavy = layers.length > MAX_LAYERS || layers.reduce((sum, bytes) => sum + bytes, 0) > whole!
     if (!isHeavy || this.#merging !== null || this.#isClosing) return
     this.#merging = this.#merge(saved)
       .catch((error: unknown) => {
@@ -304,11 +308,11 @@ export class StateSaver {
     })
   }
 
-  /** Puts the names of new layers on disk; their content is. */
+  /** Puts the name of a new layer on disk; its content is. */
   async #syncParents(operator: string): Promise<void> {
     const root = await openDirectory(this.#options.directory)
     await (await root.directory(operatorDirectory(operator))).sync()
-    await root.sync()
+    if (this.#layersOf(operator).size === 1) await root.sync()
   }
 
   #layerDirectory(operator: string, layer: string): string {

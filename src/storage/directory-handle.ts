@@ -159,16 +159,25 @@ export async function replaceFile(
   chunks: readonly Uint8Array[],
 ): Promise<void> {
   const temporary = `${name}.tmp`
-  await directory.remove(temporary)
-  const file = await directory.create(temporary)
+  await createFile(directory, temporary, chunks)
+  await directory.rename(temporary, name)
+  await directory.sync()
+}
+
+/** Writes a file in the place of one that nobody wants. Its content is on disk when this resolves; its name, once the directory is synced. */
+export async function createFile(
+  directory: DirectoryHandle,
+  name: string,
+  chunks: readonly Uint8Array[],
+): Promise<void> {
+  await directory.remove(name)
+  const file = await directory.create(name)
   try {
     await writeFully(file, chunks, 0)
     await file.datasync()
   } finally {
     await file.close()
   }
-  await directory.rename(temporary, name)
-  await directory.sync()
 }
 
 /** Most chunks one system call takes (IOV_MAX of Linux is 1024). */

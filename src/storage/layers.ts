@@ -6,7 +6,7 @@ import { EntryTable, type Identified, lookedUpTogether } from '../rdd/entry-tabl
 import { identityOf } from '../rdd/keys.js'
 import type { Pair } from '../rdd/pair.js'
 import type { DirectoryHandle } from './directory-handle.js'
-import { encodedChunks, readPartition, writePartition } from './partition-file.js'
+import { createPartition, encodedChunks, readPartition } from './partition-file.js'
 
 export type LayerRecord = readonly [key: unknown] | Pair<unknown, unknown>
 
@@ -69,8 +69,8 @@ export class LayerChanges {
 }
 
 /**
- * Writes what the layers in `directories` (the whole first) make together into `target`, one partition. It is on disk when it
- * resolves. Rejects with what `readPartition` and `writePartition` do.
+ * Writes what the layers in `directories` (the whole first) make together into `target`, one partition; it is there to stay once
+ * `target` is synced. Rejects with what `readPartition` and `createPartition` do.
  */
 export async function mergePartition(
   directories: readonly DirectoryHandle[],
@@ -87,5 +87,5 @@ export async function mergePartition(
     for (const records of whole) yield changes.laidOver(records as Pair<unknown, unknown>[])
     yield changes.added()
   }
-  await writePartition(target, partition, encodedChunks(merged()))
+  await createPartition(target, partition, encodedChunks(merged()))
 }

@@ -15,6 +15,7 @@ try {
   const layers = await Promise.all(directories.map(openDirectory))
   const into = await openDirectory(target)
   for (let partition = 0; partition < partitions; partition++) await mergePartition(layers, into, partition)
+  await into.sync()
 } catch (thrown) {
   result = { error: errorToData(thrown) }
 }

@@ -2,7 +2,7 @@
 import { basename, dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { MillraceError } from '../errors.js'
-import { type DirectoryHandle, readFile, replaceFile } from './directory-handle.js'
+import { createFile, type DirectoryHandle, readFile, replaceFile } from './directory-handle.js'
 import { deserializeRecords, serializeRecords } from './record-serializer.js'
 
 const MAGIC = Buffer.from('MLRPART\x1a', 'latin1')
@@ -41,6 +41,21 @@ export async function writePartition(
   partition: number,
   encoded: Iterable<EncodedChunk>,
 ): Promise<number> {
+  const content = contentOf(directory, partition, encoded)
+  await replaceFile(directory, partitionFileName(partition), content)
+  return content.reduce((sum, { length }) => sum + length, 0)
+}
+
+/** As `writePartition`, in a directory that is nobody's yet: the file is there to stay once the directory is synced. */
+export function createPartition(
+  directory: DirectoryHandle,
+  partition: number,
+  encoded: Iterable<EncodedChunk>,
+): Promise<void> {
+  return createFile(directory, partitionFileName(partition), contentOf(directory, partition, encoded))
+}
+
+function contentOf(directory: DirectoryHandle, partition: number, encoded: Iterable<EncodedChunk>): Buffer[] {
   const chunks: Buffer[] = []
   let count = 0
   for (const [records, bytes] of encoded) {
@@ -56,8 +71,7 @@ export async function writePartition(
   header.writeUInt32LE(count, 12)
   header.writeUInt32LE(chunks.length / 2, 16)
   header.writeUInt32LE(headerChecksum(header, directory, partition), 20)
-  await replaceFile(directory, partitionFileName(partition), [header, ...chunks])
-  return chunks.reduce((sum, chunk) => sum + chunk.length, HEADER_BYTES)
+  return [header, ...chunks]
 }
 
 /**
