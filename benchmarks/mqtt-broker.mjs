@@ -1,12 +1,13 @@
 /**
- * A mean per sensor of JSON readings of 64 bytes at QoS 1, each half second, through Mosquitto: Millrace against MQTT.js with RxJS doing the same job.
+ * A mean per sensor of JSON readings of 64 bytes at QoS 1, each tenth of a second, through Mosquitto: Millrace against MQTT.js with RxJS doing the same job.
  *
  *   drain   a persistent session in which a million messages wait: until the last of them is in a mean
+ *   ws      the same over WebSockets, where the broker reads and writes many packets at once
  *   live    as many as a publisher gets through while the subscriber reads
  *
  * CPU is the subscriber's (user and system), and the broker's beside it: the broker's share of the time is what no subscriber can save.
  *
- *   npm run build && node benchmarks/mqtt-broker.mjs [messages to drain=1000000] [rounds=3] [seconds live=6] [drain|live: only this]
+ *   npm run build && node benchmarks/mqtt-broker.mjs [messages to drain=1000000] [rounds=3] [seconds live=6] [drain|ws|live: only this]
  */
 import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -29,15 +30,16 @@ else
   )
 
 async function main(messages, rounds, seconds, only) {
-  const kinds = ['drain', 'live'].filter((kind) => (only ?? kind) === kind)
+  const kinds = ['drain', 'ws', 'live'].filter((kind) => (only ?? kind) === kind)
   const results = Object.fromEntries(kinds.map((kind) => [kind, names.map(() => [])]))
   for (let round = 0; round < rounds; round++) {
     const order = round % 2 === 0 ? names : names.toReversed()
-    const drained = kinds.includes('drain') ? await drain(messages, order) : null
-    for (const name of order) {
-      const i = names.indexOf(name)
-      if (drained !== null) results.drain[i].push(drained[name])
-      if (kinds.includes('live')) results.live[i].push(await live(name, seconds))
+    for (const kind of kinds) {
+      if (kind === 'live') for (const name of order) results.live[names.indexOf(name)].push(await live(name, seconds))
+      else {
+        const drained = await drain(messages, order, kind === 'ws' ? 'webSocketUrl' : 'url')
+        for (const name of order) results[kind][names.indexOf(name)].push(drained[name])
+      }
     }
   }
   for (const [kind, runs] of Object.entries(results)) {
@@ -50,14 +52,14 @@ async function main(messages, rounds, seconds, only) {
 }
 
 /** One queue for each subscriber, filled by the same messages, drained one after the other. */
-async function drain(messages, order) {
+async function drain(messages, order, url) {
   const broker = await startMosquitto()
   try {
     for (const name of order) await beginSession(broker, clientIdOf(name))
     await publisher(broker, messages).done
     const results = {}
     for (const name of order) {
-      const subscriber = await start(name, broker, messages)
+      const subscriber = await start(name, broker[url], messages)
       const before = cpuSeconds(broker.pid)
       const begin = performance.now()
       subscriber.child.send('go')
@@ -74,7 +76,7 @@ async function drain(messages, order) {
 
 async function live(name, seconds) {
   const broker = await startMosquitto()
-  const subscriber = await start(name, broker, 0)
+  const subscriber = await start(name, broker.url, 0)
   const source = publisher(broker, 0)
   try {
     // Warm first: two seconds from the first message on.
@@ -95,9 +97,9 @@ async function live(name, seconds) {
 }
 
 /** Subscribes in the name of a subscriber that comes later. */
-async function beginSession({ port }, clientId) {
+async function beginSession({ url }, clientId) {
   const properties = { sessionExpiryInterval: 3600 }
-  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, {
+  const client = await mqtt.connectAsync(url, {
     clientId,
     clean: false,
     protocolVersion: 5,
@@ -137,8 +139,8 @@ function publisher(broker, messages) {
 }
 
 /** A subscriber in a process of its own; `expected` messages make it wait for `go`. */
-async function start(name, { port }, expected) {
-  const child = fork(self, ['--subscriber', name, `mqtt://127.0.0.1:${port}`, expected > 0 ? 'waits' : 'starts'])
+async function start(name, url, expected) {
+  const child = fork(self, ['--subscriber', name, url, expected > 0 ? 'waits' : 'starts'])
   const subscriber = {
     child,
     total: 0,

@@ -60,6 +60,8 @@ export class TapStream extends Duplex {
   #end = HEAD_ROOM
   #holds = 0
   #isDiscarding = false
+  /** Set while frames of a WebSocket wait for those that follow in this turn. */
+  #gathering: NodeJS.Immediate | null = null
   #behindSince: number | null = null
   #heldMs = 0
   /** PINGREQs sent, MQTT.js's own included: each is answered by one PINGRESP, in order. */
@@ -83,7 +85,7 @@ export class TapStream extends Duplex {
       this.#socket = address.transport === 'tcp' ? openTcp(address, onread) : openTls(address, options.tls, onread)
     } else {
       this.#socket = options.openWebSocket(address, options.tls)
-      this.#socket.on('data', (chunk: Buffer) => this.#append(chunk))
+      this.#socket.on('data', (chunk: Buffer) => this.#gather(chunk))
     }
     this.#socket.on('error', (error) => this.destroy(error))
     this.#socket.on('end', () => {
@@ -220,13 +222,22 @@ export class TapStream extends Duplex {
     return this.#holds === 0
   }
 
-  #append(chunk: Buffer): void {
+  /** A WebSocket brings a message at a time, often of one packet: those of one turn of the event loop are read together. Its end comes in a later one. */
+  #gather(chunk: Buffer): void {
+    this.lastReadAt = Date.now()
     for (let at = 0; at < chunk.length; ) {
-      const room = this.#room()
-      const length = chunk.copy(room, 0, at)
+      const length = chunk.copy(this.#room(), 0, at)
       at += length
-      this.#arrived(length)
+      this.#end += length
     }
+    if (this.#end - this.#start >= ROOM_BYTES) this.#readGathered()
+    else this.#gathering ??= setImmediate(() => this.#readGathered())
+  }
+
+  #readGathered(): void {
+    clearImmediate(this.#gathering ?? undefined)
+    this.#gathering = null
+    if (this.#holds === 0 && !this.destroyed) this.#read()
   }
 
   #read(): void {

@@ -1,7 +1,7 @@
 /** Every transport against Mosquitto: TCP, TLS with and without a client certificate, WebSocket, fail-over, and shared subscriptions. */
 import { once } from 'node:events'
-import { createServer as createHttpServer } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -10,7 +10,9 @@ import type { MqttReceiverOptions } from '../../src/mqtt/mqtt-options.js'
 import { MqttStringReceiver } from '../../src/mqtt/mqtt-string-receiver.js'
 import { Certificates } from '../support/certificates.js'
 import { CollectingSink } from '../support/collecting-sink.js'
+import { frame, publish } from '../support/frames.js'
 import { freePort, Mosquitto } from '../support/mosquitto.js'
+import { ScriptedBroker } from '../support/scripted-broker.js'
 
 const cleanUp: (() => Promise<void> | void)[] = []
 afterEach(async () => {
@@ -23,6 +25,32 @@ function run(url: string | string[], topics: string, options: MqttReceiverOption
   void receiver.onStart()
   cleanUp.push(() => receiver.onStop())
   return { receiver, sink }
+}
+
+/** Listens for WebSockets and passes them on: Debian's Mosquitto cannot everywhere. Resolves to its port; tells `onUpgrade` of each request. */
+async function webSocketFront(
+  server: HttpServer | HttpsServer,
+  brokerPort: number,
+  onUpgrade: (request: IncomingMessage) => void = () => {},
+): Promise<number> {
+  const front = new WebSocketServer({
+    server,
+    handleProtocols: (protocols) => (protocols.has('mqtt') ? 'mqtt' : false),
+  })
+  front.on('connection', (socket, request) => {
+    onUpgrade(request)
+    const toBroker = connect({ port: brokerPort, host: '127.0.0.1' })
+    const fromClient = createWebSocketStream(socket)
+    fromClient.pipe(toBroker).pipe(fromClient)
+    for (const one of [fromClient, toBroker]) one.on('error', () => socket.terminate())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanUp.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
 }
 
 describe('with certificates', () => {
@@ -89,29 +117,13 @@ describe('with certificates', () => {
     await delivers(url, { tls: { ca: pem('ca.pem'), cert: pem('client.pem'), key: pem('client.key') } })
   })
 
-  // Debian's Mosquitto cannot listen for WebSockets everywhere, so a server of the package ws stands before it.
   test.each(['ws', 'wss'] as const)('%s:// delivers', async (scheme) => {
     const server =
       scheme === 'ws' ? createHttpServer() : createHttpsServer({ key: pem('server.key'), cert: pem('server.pem') })
-    const front = new WebSocketServer({
-      server,
-      handleProtocols: (protocols) => (protocols.has('mqtt') ? 'mqtt' : false),
-    })
     const headers: unknown[] = []
-    front.on('connection', (socket, request) => {
+    const port = await webSocketFront(server, broker.port, (request) => {
       headers.push(request.url, request.headers['x-tenant'])
-      const toBroker = connect({ port: broker.port, host: '127.0.0.1' })
-      const fromClient = createWebSocketStream(socket)
-      fromClient.pipe(toBroker).pipe(fromClient)
-      for (const one of [fromClient, toBroker]) one.on('error', () => socket.terminate())
     })
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    cleanUp.push(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    const { port } = server.address() as AddressInfo
     await delivers(`${scheme}://localhost:${port}/mqtt`, {
       tls: { ca: pem('ca.pem') },
       wsHeaders: { 'x-tenant': 'seven' },
@@ -132,6 +144,19 @@ describe('with certificates', () => {
     expect([socket.servername, socket.alpnProtocol]).toEqual(['broker.example', 'x-mqtt'])
     socket.destroy()
   })
+})
+
+test('what a WebSocket brings with the end of the connection is read: a message, and why it ended', async () => {
+  const broker = await ScriptedBroker.start()
+  cleanUp.push(() => broker.close())
+  const port = await webSocketFront(createHttpServer(), broker.port)
+  const { sink } = run(`ws://127.0.0.1:${port}`, 't/#')
+  const { socket } = await broker.connection()
+  const takenOver = frame(0xe0, [0x8e, 0])
+  socket.end(Buffer.concat([publish({ topic: 't/1', payload: 'last' }), takenOver]))
+  await sink.until(() => sink.stops.length > 0)
+  expect(sink.stops[0]?.error).toMatchObject({ code: 'MQTT_SESSION_TAKEN_OVER' })
+  expect(sink.records).toEqual(['last'])
 })
 
 test('with several brokers the next one is tried when one cannot be reached', async () => {
