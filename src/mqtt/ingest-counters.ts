@@ -30,6 +30,8 @@ export interface LiveConnection {
 export class IngestCounters {
   readonly #parts: IngestParts
   #messages = 0
+  /** Those of earlier connections. */
+  #messagesBefore = 0
   #bytes = 0
   #heldMs = 0
   #redelivered = 0
@@ -46,11 +48,14 @@ export class IngestCounters {
     this.#bytes += bytes
   }
 
-  /** A connection is gone: what it counted itself is kept. */
-  lost(stream: TapStream | null, tap: PublishTap | null): void {
+  /** A connection is gone: what it counted itself is kept. True if it brought new messages. */
+  lost(stream: TapStream | null, tap: PublishTap | null): boolean {
     this.#heldMs += stream?.heldMs ?? 0
     this.#redelivered += tap?.redelivered ?? 0
     this.#repeated += tap?.repeated ?? 0
+    const hasBroughtMessages = this.#messages > this.#messagesBefore
+    this.#messagesBefore = this.#messages
+    return hasBroughtMessages
   }
 
   status({ accepted, stream, tap, connections, unacknowledged }: LiveConnection): MqttReceiverStatus {

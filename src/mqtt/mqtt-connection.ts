@@ -44,8 +44,8 @@ export interface ConnectionUser {
    * grants less than was asked for.
    */
   ready(limits: BrokerLimits, warning: MillraceError | null): void
-  /** The connection accepted before is gone. */
-  lost(): void
+  /** The connection accepted before is gone. True if it was of use: the next is tried soon, however short this one was. */
+  lost(): boolean
   /** An attempt or a connection failed; there will be another. */
   failed(error: MillraceError, failure: Failure): void
   /** Nothing more will be tried. */
@@ -54,7 +54,7 @@ export interface ConnectionUser {
 
 /** An attempt to connect that failed, or a connection that ended. */
 export interface Failure {
-  /** Attempts and short connections since the last one that lasted. */
+  /** Attempts and connections of no use since the last one that lasted or was of use. */
   readonly attempt: number
   /** How long the connection had been accepted, or null if it never was. */
   readonly acceptedMs: number | null
@@ -77,6 +77,8 @@ interface Ended {
   readonly acceptedMs: number | null
   readonly isEndedByBroker: boolean
   readonly isFatal: boolean
+  /** False when it was short and the user had nothing of it. */
+  readonly wasOfUse: boolean
 }
 
 /**
@@ -153,7 +155,7 @@ export class MqttConnection {
       }
       const fight = takeovers.ended(ended.acceptedMs, ended.isEndedByBroker)
       if (fight !== null) return this.#user.fatal(takenOver(fight, this.#clientId))
-      failures = ended.acceptedMs !== null && ended.acceptedMs >= LASTING_MS ? 1 : failures + 1
+      failures = ended.wasOfUse ? 1 : failures + 1
       address = (address + 1) % this.#versions.length
       // A whole round of addresses is tried before the pause grows.
       const round = Math.floor((failures - 1) / this.#versions.length)
@@ -238,10 +240,12 @@ export class MqttConnection {
         client.end(true)
         this.#client = null
         this.#stream = null
-        if (acceptedAt !== null) this.#user.lost()
+        const wasUsed = acceptedAt !== null && this.#user.lost()
+        const acceptedMs = acceptedAt === null ? null : Date.now() - acceptedAt
         resolve({
           error: failure ?? unreachable(address, new Error('the broker closed the connection')),
-          acceptedMs: acceptedAt === null ? null : Date.now() - acceptedAt,
+          acceptedMs,
+          wasOfUse: wasUsed || (acceptedMs !== null && acceptedMs >= LASTING_MS),
           isEndedByBroker: stream.isEndedByBroker && failure === null,
           isFatal: failure?.code === 'MQTT_SESSION_TAKEN_OVER',
         })

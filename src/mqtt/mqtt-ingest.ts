@@ -191,13 +191,14 @@ export class MqttIngest implements ConnectionUser {
     this.#hasReportedOutage = false
   }
 
-  lost(): void {
-    this.#counters.lost(this.#stream, this.#tap)
+  lost(): boolean {
+    const hasBroughtMessages = this.#counters.lost(this.#stream, this.#tap)
     this.#accepted = null
     this.#stream = null
     this.#tap = null
     this.#unacknowledged = 0
     this.#gate.connect(null)
+    return hasBroughtMessages
   }
 
   failed(error: MillraceError, { attempt, acceptedMs, retryInMs }: Failure): void {

@@ -55,6 +55,8 @@ export class MqttPublisher implements ConnectionUser {
   #isReady = false
   /** Where the last connection of this client id was accepted. */
   #lastAddress: string | null = null
+  /** Messages that the broker of this connection has answered for good. */
+  #answers = 0
   #nextId = 1
   #waiters: (() => void)[] = []
   #batch: Buffer[] = []
@@ -144,11 +146,14 @@ export class MqttPublisher implements ConnectionUser {
     this.#changed()
   }
 
-  lost(): void {
+  lost(): boolean {
+    const wasOfUse = this.#answers > 0
+    this.#answers = 0
     this.#stream = null
     this.#isReady = false
     this.#batch = []
     this.#changed()
+    return wasOfUse
   }
 
   failed(error: MillraceError, { attempt, retryInMs }: Failure): void {
@@ -233,6 +238,7 @@ export class MqttPublisher implements ConnectionUser {
       return
     }
     if (one === undefined) return
+    this.#answers++
     this.#inFlight.delete(id)
     if (reason >= 0x80 && type !== 0x70) {
       one.call.failure ??= new MillraceError(

@@ -102,3 +102,21 @@ test('a sink that falls over to another broker does not rely on a session there'
   await first.accepted(1).then(({ socket }) => socket.write(Buffer.from([0xe0, 1, 0x8e])))
   await failed
 })
+
+test('the next connection comes soon after one that brought messages, however short it was, and later and later after others', async () => {
+  const broker = await ScriptedBroker.start()
+  cleanUp.push(() => broker.close())
+  const sink = receive([broker], { reconnectMaxDelay: '30s' })
+  // Packets of no known type: neither a network that breaks nor a broker that closes in order, which would be another client's doing.
+  const broken = Buffer.from([0, 0])
+  for (let n = 0; n < 5; n++) {
+    const { socket } = await broker.connection(n)
+    socket.write(Buffer.concat([message(`from connection ${n}`, 1, n + 1), broken]))
+  }
+  for (let n = 5; n < 8; n++) (await broker.connection(n)).socket.write(broken)
+  await sink.until(() => sink.reports.length === 8)
+  const pauses = sink.reports.map((report) => Number(/in (\d+\.\d) s$/.exec(report.message)![1]))
+  expect(Math.max(...pauses.slice(0, 5))).toBeLessThanOrEqual(0.2)
+  expect(pauses[7]).toBeGreaterThanOrEqual(0.4)
+  expect(sink.records).toHaveLength(5)
+})
