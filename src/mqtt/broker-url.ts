@@ -2,11 +2,12 @@
 import { kindOf } from '../arguments.js'
 import { MillraceError } from '../errors.js'
 
-/** A broker address taken apart. `text` is the URL without user and password, safe to print. */
+/** A broker address taken apart. `text` is the URL without user, password and query, safe to print: what signs a WebSocket's address is a secret. */
 export interface BrokerAddress {
   readonly transport: 'tcp' | 'tls' | 'ws' | 'wss'
   readonly host: string
   readonly port: number
+  /** Of a WebSocket, with its query. */
   readonly path: string
   readonly text: string
 }
@@ -31,7 +32,8 @@ export interface BrokerUrl {
 }
 
 /**
- * Takes a broker URL apart: `mqtt://user:password@host:1883?clientId=gpio`. Schemes: mqtt and tcp, mqtts, ssl and tls, ws, wss.
+ * Takes a broker URL apart: `mqtt://user:password@host:1883?clientId=gpio`. Schemes: mqtt and tcp, mqtts, ssl and tls, ws, wss. What else
+ * the query of ws and wss says goes to the server as it is.
  * Throws `MQTT_INVALID_URL`; the text of the error never holds user or password.
  */
 export function parseBrokerUrl(text: unknown): BrokerUrl {
@@ -61,8 +63,8 @@ export function parseBrokerUrl(text: unknown): BrokerUrl {
   if (!web && url.pathname !== '' && url.pathname !== '/') return refuse('it has a path, and only ws and wss URLs may')
   let clientId: string | null = null
   for (const [key, value] of url.searchParams) {
-    if (key !== 'clientId' && key !== 'client_id') return refuse(`the parameter ${key} is unknown; only clientId is`)
-    clientId = value
+    if (key === 'clientId' || key === 'client_id') clientId = value
+    else if (!web) return refuse(`the parameter ${key} is unknown; only clientId is`)
   }
   const port = url.port === '' ? defaultPorts[transport] : Number(url.port)
   return {
@@ -70,13 +72,20 @@ export function parseBrokerUrl(text: unknown): BrokerUrl {
       transport,
       host: url.hostname.replace(/^\[|\]$/g, ''),
       port,
-      path: web ? url.pathname || '/' : '',
+      path: web ? `${url.pathname || '/'}${queryForServer(url.search)}` : '',
       text: `${url.protocol}//${url.hostname}:${port}${web ? url.pathname : ''}`,
     },
     clientId,
     username: url.username === '' ? null : decode(url.username, refuse),
     password: url.password === '' ? null : decode(url.password, refuse),
   }
+}
+
+/** The query without what is ours, character by character: it may be signed. */
+function queryForServer(search: string): string {
+  const parameters = search.slice(1).split('&')
+  const others = parameters.filter((parameter) => parameter !== '' && !/^client(Id|_id)(=|$)/.test(parameter))
+  return others.length === 0 ? '' : `?${others.join('&')}`
 }
 
 /** The text with all that may belong to user and password left out, whatever is wrong with it: a password may hold / and ? and @. */

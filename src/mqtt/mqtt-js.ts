@@ -1,4 +1,5 @@
 /** MQTT.js as it is used here: clients over streams of ours, and its WebSockets. */
+import { isIPv6 } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import type { BrokerAddress } from './broker-url.js'
@@ -25,7 +26,8 @@ export async function loadMqttJs(options: ResolvedConnection, clientId: string):
         undefined as never,
         {
           protocol: address.transport as 'ws' | 'wss',
-          hostname: address.host,
+          // MQTT.js puts it into a URL as it is.
+          hostname: isIPv6(address.host) ? `[${address.host}]` : address.host,
           port: address.port,
           path: address.path,
           clientId,

@@ -4,6 +4,7 @@ import { createServer as createHttpServer, type Server as HttpServer, type Incom
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
+import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import type { MqttReceiverOptions } from '../../src/mqtt/mqtt-options.js'
@@ -129,6 +130,20 @@ describe('with certificates', () => {
       wsHeaders: { 'x-tenant': 'seven' },
     })
     expect(headers).toEqual(['/mqtt', 'seven'])
+  })
+
+  test('what a WebSocket URL has in its query goes to the server, but for the client id, and is never shown', async () => {
+    const server = createHttpServer()
+    const urls: unknown[] = []
+    const port = await webSocketFront(server, broker.port, ({ url }) => urls.push(url))
+    const query = '?X-Amz-Signature=s%2Fgned&clientId=seven&empty='
+    const { receiver, sink } = run(`ws://localhost:${port}/mqtt${query}`, 't/#')
+    await sink.until(() => broker.log.includes('Sending SUBACK to seven'))
+    expect(urls).toEqual(['/mqtt?X-Amz-Signature=s%2Fgned&empty='])
+    expect(receiver.status?.broker).toBe(`ws://localhost:${port}/mqtt`)
+    const { sink: refused } = run(`ws://localhost:${await freePort()}/mqtt${query}`, 't/#')
+    await refused.until(() => refused.reports.length > 0)
+    expect(inspect(refused.reports[0], { depth: null })).not.toContain('gned')
   })
 
   test('the name (SNI) and the protocols (ALPN) asked for reach the server', async () => {
