@@ -15,6 +15,7 @@ const steps = readdirSync(new URL('setup/', import.meta.url))
 
 /** Runs the steps named; throws an Error whose text is for people when one cannot be done. */
 export async function setUp(names = steps) {
+  if (!existsSync(`${root}node_modules`)) throw new Error('The npm packages are not there: run npm ci first.')
   for (const name of names) {
     if (!steps.includes(name)) throw new Error(`There is no step ${name}. The steps are ${steps.join(', ')}.`)
     const { default: step } = await import(new URL(`setup/${name}.mjs`, import.meta.url))

@@ -115,12 +115,6 @@ class Publishing {
 const batchFiles = async (directory: string): Promise<string[]> =>
   (await readdir(directory)).filter((name) => /^batch-\d+$/.test(name))
 
-async function outputs(directory: string): Promise<string[]> {
-  const names = await batchFiles(directory)
-  const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
-  return texts.flatMap((text) => text.split('\n'))
-}
-
 /** Counts lines of output, each file once: to know when all is there, without taking the machine from the program. */
 class OutputCount {
   readonly #directory: string
@@ -139,6 +133,32 @@ class OutputCount {
     }
     return this.lines
   }
+}
+
+/** What came out, compared with what was published: message i belongs to key i % keys and must stand in one line of one file. */
+interface Outcome {
+  missing: number
+  repeated: number
+  /** Numbers given to messages of a key that are not 1 to as many as it has, each once. */
+  miscounted: number
+}
+
+/** Reads the files one by one into one byte for each message: a thousand kills let tens of millions through. */
+async function outcomeOf(directory: string, published: number): Promise<Outcome> {
+  const came = new Uint8Array(published)
+  const numbered = new Uint8Array(published)
+  let repeated = 0
+  let miscounted = 0
+  for (const name of await batchFiles(directory)) {
+    for (const line of (await readFile(join(directory, name), 'utf8')).split('\n')) {
+      const [key, id, number] = line.split(' ')
+      if (came[Number(id)]!++ > 0) repeated++
+      // The n-th message of key k, whichever it was, takes the place of message (n - 1) * keys + k.
+      const place = (Number(number) - 1) * keys + Number(key!.slice(1))
+      if (!(place < published) || numbered[place]!++ > 0) miscounted++
+    }
+  }
+  return { missing: came.reduce((missing, count) => missing + (count === 0 ? 1 : 0), 0), repeated, miscounted }
 }
 
 /** Cuts every log segment down to what the last sync of it covered. */
@@ -177,9 +197,21 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
       await new Promise((resolve) => setTimeout(resolve, 20))
     await new Promise((resolve) => setTimeout(resolve, 300))
     await publishing.start()
-    proxy.cutEvery(200_000)
     let restarts = 0
+    const count = new OutputCount(output)
+    // What waited while the program was killed again and again may take long; nothing for two minutes is the end.
+    const allOut = async (expected: number) => {
+      let come = 0
+      for (let deadline = Date.now() + 120_000; come < expected && Date.now() < deadline; ) {
+        await new Promise((resolve) => setTimeout(resolve, 200))
+        expect(program.hasExited, program.said).toBe(false)
+        const now = await count.update()
+        if (now > come) deadline = Date.now() + 120_000
+        come = now
+      }
+    }
     for (let kill = 0; kill < kills; kill++) {
+      if (random() < 0.5) proxy.cutAfter(random() * 500_000)
       // One moment in three is counted from the start of the program, so that recovery is killed as well; the others from the
       // first message on, however slow the machine is.
       const { bytesDown } = proxy
@@ -188,7 +220,8 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
         if (proxy.bytesDown > bytesDown) break
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
-      await new Promise((resolve) => setTimeout(resolve, random() * 600))
+      // Early moments are more likely, so that starting is killed often; some runs last for many batches and saved states.
+      await new Promise((resolve) => setTimeout(resolve, random() ** 2 * 3000))
       expect(program.hasExited, program.said).toBe(false)
       if (random() < 0.15) {
         await publishing.pause()
@@ -203,45 +236,24 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
       await program.end('SIGKILL')
       if (isPowerLoss) await cutPower(list, join(checkpoint, 'log'))
       program.start()
+      // Now and then it may come through, while more is published. Mosquitto forgets over a restart how much may be in flight, and sends all
+      // that waits before it reads an acknowledgement: nothing would ever come of that in lives that become too short for it.
+      if (kill % 10 === 9) await allOut(publishing.published)
     }
     await publishing.pause()
     proxy.cutEvery(null)
     const { published } = publishing
-    const count = new OutputCount(output)
-    // What waited while the program was killed again and again may take long; nothing for two minutes is the end.
-    let come = 0
-    for (let deadline = Date.now() + 120_000; come < published && Date.now() < deadline; ) {
-      await new Promise((resolve) => setTimeout(resolve, 200))
-      expect(program.hasExited, program.said).toBe(false)
-      const now = await count.update()
-      if (now > come) deadline = Date.now() + 120_000
-      come = now
-    }
+    await allOut(published)
     expect(await program.end('SIGTERM'), program.said).toBe(0)
-    const lines = await outputs(output)
-    const ids = lines.map((line) => Number(line.split(' ')[1]))
-    const unique = new Set(ids)
-    const missing = published - unique.size
-    const repeated = ids.length - unique.size
+    const outcome = await outcomeOf(output, published)
     process.stdout.write(
-      `| ${name} | ${seed} | ${kills} | ${proxy.cuts} | ${restarts} | ${published} | ${ratePerSecond} | ${missing} | ${repeated} |\n`,
+      `| ${name} | ${seed} | ${kills} | ${proxy.cuts} | ${restarts} | ${published} | ${ratePerSecond} | ${outcome.missing} | ${outcome.repeated} |\n`,
     )
-    expect({ missing, repeated }).toEqual({ missing: 0, repeated: 0 })
+    expect(outcome).toEqual({ missing: 0, repeated: 0, miscounted: 0 })
     expect(proxy.cuts).toBeGreaterThan(0)
-    // The state of each key counted every message once: the numbers it gave are 1 to as many as there were.
     const totals = new Map(JSON.parse(await readFile(join(output, 'totals'), 'utf8')) as [string, number][])
-    const numbers = new Map<string, number[]>()
-    for (const line of lines) {
-      const [key, , number] = line.split(' ')
-      const known = numbers.get(key!)
-      if (known === undefined) numbers.set(key!, [Number(number)])
-      else known.push(Number(number))
-    }
     for (let key = 0; key < keys; key++) {
-      const expected = Math.floor((published - 1 - key) / keys) + 1
-      expect(totals.get(`k${key}`)).toBe(expected)
-      const sorted = numbers.get(`k${key}`)!.sort((x, y) => x - y)
-      expect(sorted).toEqual(Array.from({ length: expected }, (_, i) => i + 1))
+      expect(totals.get(`k${key}`)).toBe(Math.floor((published - 1 - key) / keys) + 1)
     }
   } finally {
     await publishing.pause().catch(() => {})
