@@ -221,7 +221,7 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
       // Early moments are more likely, so that starting is killed often; some runs last for many batches and saved states.
-      await new Promise((resolve) => setTimeout(resolve, random() ** 2 * 3000))
+      await new Promise((resolve) => setTimeout(resolve, random() ** 2 * 1500))
       expect(program.hasExited, program.said).toBe(false)
       if (random() < 0.15) {
         await publishing.pause()
@@ -238,7 +238,7 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
       program.start()
       // Now and then it may come through, while more is published. Mosquitto forgets over a restart how much may be in flight, and sends all
       // that waits before it reads an acknowledgement: nothing would ever come of that in lives that become too short for it.
-      if (kill % 10 === 9) await allOut(publishing.published)
+      if (kill % 25 === 24) await allOut(publishing.published)
     }
     await publishing.pause()
     proxy.cutEvery(null)
