@@ -3,7 +3,7 @@
  * for that shape: a stream whose tasks come every second would have its loops compiled again after every collection.
  */
 
-const kept: unknown[] = []
+const kept: object[] = []
 
 /** Keeps one object, for good, of each shape that short-lived objects on a hot path have: same class, same kinds of values. */
 export function keepShapes(...examples: readonly object[]): void {

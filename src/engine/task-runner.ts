@@ -63,7 +63,7 @@ interface Branch {
 
 /** How long a slice of a partition is meant to take, about. */
 const sliceMs = 0.2
-/** Records of a slice at most. */
+/** Records of a slice at most: what one adds to an array of results goes there whole, and is to be of moderate length too. */
 const sliceMax = 1 << 14
 
 class TaskRunner {
@@ -222,7 +222,7 @@ function* pulled(branches: readonly Opened[]): Generator<unknown, void> {
         const to = Math.min(from + size, chunk.length)
         const collector = new RecordCollector()
         loop(chunk, from, to, collector)
-        for (const records of collector.arrays) yield* records
+        for (const out of collector.arrays) for (let i = 0; i < out.length; i++) yield out[i]
         from = to
         if (size < 512) size *= 2
       }

@@ -34,7 +34,7 @@ export interface BrokerUrl {
 /**
  * Takes a broker URL apart: `mqtt://user:password@host:1883?clientId=gpio`. Schemes: mqtt and tcp, mqtts, ssl and tls, ws, wss. What else
  * the query of ws and wss says goes to the server as it is.
- * Throws `MQTT_INVALID_URL`; the text of the error never holds user or password.
+ * Throws `MQTT_INVALID_URL`; the text of the error never holds user, password or what a parameter says.
  */
 export function parseBrokerUrl(text: unknown): BrokerUrl {
   const refuse = (why: string): never => {
@@ -63,7 +63,7 @@ export function parseBrokerUrl(text: unknown): BrokerUrl {
   if (!web && url.pathname !== '' && url.pathname !== '/') return refuse('it has a path, and only ws and wss URLs may')
   let clientId: string | null = null
   for (const [key, value] of url.searchParams) {
-    if (key === 'clientId' || key === 'client_id') clientId = value
+    if (isOurs(key)) clientId = value
     else if (!web) return refuse(`the parameter ${key} is unknown; only clientId is`)
   }
   const port = url.port === '' ? defaultPorts[transport] : Number(url.port)
@@ -84,8 +84,12 @@ export function parseBrokerUrl(text: unknown): BrokerUrl {
 /** The query without what is ours, character by character: it may be signed. */
 function queryForServer(search: string): string {
   const parameters = search.slice(1).split('&')
-  const others = parameters.filter((parameter) => parameter !== '' && !/^client(Id|_id)(=|$)/.test(parameter))
+  const others = parameters.filter((parameter) => parameter !== '' && !isOurs(parameter.split('=', 1)[0]!))
   return others.length === 0 ? '' : `?${others.join('&')}`
+}
+
+function isOurs(parameter: string): boolean {
+  return parameter === 'clientId' || parameter === 'client_id'
 }
 
 /** The text with all that may belong to user and password left out, whatever is wrong with it: a password may hold / and ? and @. */

@@ -55,8 +55,8 @@ export class MqttPublisher implements ConnectionUser {
   #isReady = false
   /** Where the last connection of this client id was accepted. */
   #lastAddress: string | null = null
-  /** Messages that the broker of this connection has answered for good. */
-  #answers = 0
+  /** True when the broker of this connection has answered a message for good. */
+  #hasAnswered = false
   #nextId = 1
   #waiters: (() => void)[] = []
   #batch: Buffer[] = []
@@ -147,8 +147,8 @@ export class MqttPublisher implements ConnectionUser {
   }
 
   lost(): boolean {
-    const wasOfUse = this.#answers > 0
-    this.#answers = 0
+    const wasOfUse = this.#hasAnswered
+    this.#hasAnswered = false
     this.#stream = null
     this.#isReady = false
     this.#batch = []
@@ -238,7 +238,7 @@ export class MqttPublisher implements ConnectionUser {
       return
     }
     if (one === undefined) return
-    this.#answers++
+    this.#hasAnswered = true
     this.#inFlight.delete(id)
     if (reason >= 0x80 && type !== 0x70) {
       one.call.failure ??= new MillraceError(

@@ -152,10 +152,11 @@ async function outcomeOf(directory: string, published: number): Promise<Outcome>
   for (const name of await batchFiles(directory)) {
     for (const line of (await readFile(join(directory, name), 'utf8')).split('\n')) {
       const [key, id, number] = line.split(' ')
-      if (came[Number(id)]!++ > 0) repeated++
+      // What was never published has no place, and counts like what has been there.
+      if (came[Number(id)]!++ !== 0) repeated++
       // The n-th message of key k, whichever it was, takes the place of message (n - 1) * keys + k.
       const place = (Number(number) - 1) * keys + Number(key!.slice(1))
-      if (!(place < published) || numbered[place]!++ > 0) miscounted++
+      if (numbered[place]!++ !== 0) miscounted++
     }
   }
   return { missing: came.reduce((missing, count) => missing + (count === 0 ? 1 : 0), 0), repeated, miscounted }
