@@ -17,7 +17,7 @@ import type { Engine } from './engine/engine.js'
 import { graphShape, operatorPlaces } from './engine/graph-functions.js'
 import type { JobCheckpoint } from './engine/job-checkpoint.js'
 import { engineFor, settingsWithoutEffect } from './engines.js'
-import { MillraceError, toError } from './errors.js'
+import { MillraceError } from './errors.js'
 import { Log } from './log.js'
 import {
   becomeActive,
@@ -29,16 +29,13 @@ import {
 } from './process-contexts.js'
 import { SparkContext } from './rdd/spark-context.js'
 import { assertNewReceiver, type Receiver } from './receiver/receiver.js'
-import { JobGenerator } from './scheduler/job-generator.js'
-import { JobScheduler } from './scheduler/job-scheduler.js'
+import { BatchLoop } from './scheduler/batch-loop.js'
 import { ReceiverStates } from './scheduler/receiver-states.js'
-import { stopInOrder } from './scheduler/stop-sequence.js'
-import { type BatchInfo, ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
+import { ListenerBus, type StreamingListener } from './scheduler/streaming-listener.js'
 import { Termination } from './scheduler/termination.js'
 import { ShutdownHook } from './shutdown-hook.js'
 import { localAccess } from './storage/local-access.js'
 import { type Duration, systemClock, type Time, toMilliseconds } from './time.js'
-import { thrownAt } from './user-frames.js'
 
 /**
  * The entry to streams: make one, describe streams on it, start it.
@@ -61,15 +58,12 @@ export class StreamingContext extends ProcessContexts {
   readonly #engine: Engine
   readonly #bus = new ListenerBus()
   readonly #receivers = new Map<number, Receiver<unknown>>()
-  readonly #generator: JobGenerator
-  readonly #scheduler: JobScheduler
+  readonly #batches: BatchLoop
   readonly #log: Log
   #state: StreamingContextState = 'INITIALIZED'
   #checkpointDirectory: string | null
   #checkpoint: JobCheckpoint | null = null
   #createOnError = false
-  #completedBatches = 0
-  #skippedBatches = 0
   readonly #termination = new Termination()
   #stopping: Promise<StopResult> | null = null
   #closing: Promise<void> | null = null
@@ -128,23 +122,19 @@ export class StreamingContext extends ProcessContexts {
       },
     })
     this.graph = new DStreamGraph(this.sparkContext, this.batchInterval)
-    this.#scheduler = new JobScheduler({
-      now: () => this.#engine.clock.now(),
+    this.#batches = new BatchLoop({
+      graph: this.graph,
+      engine: this.#engine,
       bus: this.#bus,
+      log: this.#log,
       concurrentJobs: this.conf.get('spark.streaming.concurrentJobs'),
+      failurePolicy: failurePolicy(this.conf),
+      deadLetters: () => deadLetters(this.conf, this.#checkpointDirectory),
       within: ({ time, outputId, name, callSite }, run) =>
         this.sparkContext.jobs.inBatch({ batchTime: time, outputId, name, callSite }, this.#properties, run),
-      onCompleted: async (time) => {
-        this.#completedBatches++
-        await this.#generator.completed(time)
-        this.#engine.batchFinished?.(time, null)
-        // Not awaited: the stop waits for the batch that is being completed.
-        if (this.#completedBatches === this.conf.get('millrace.batches')) void this.stop()
-      },
-      failurePolicy: failurePolicy(this.conf),
-      onFailed: (time, error) => this.#fail(time, error),
-      onSkipped: (info, error) => this.#skip(info, error),
-      regenerate: (time) => this.graph.jobsAt(time),
+      enough: this.conf.get('millrace.batches') ?? null,
+      onEnough: () => void this.stop(),
+      onFailed: (error) => this.#stopWith(error),
     })
     this.#hook = new ShutdownHook({
       stop: () => this.stop({ graceful: this.conf.get('spark.streaming.stopGracefullyOnShutdown') }),
@@ -156,13 +146,6 @@ export class StreamingContext extends ProcessContexts {
     })
     const pressure = backPressure(this.conf, this.batchInterval, this.#engine)
     if (pressure !== null) this.#bus.add(pressure)
-    this.#generator = new JobGenerator({
-      graph: this.graph,
-      clock: this.#engine.clock,
-      receivers: this.#engine.receivers,
-      submit: (jobs) => this.#scheduler.submit(jobs),
-      onError: (time, error) => this.#fail(time, toError(error)),
-    })
   }
 
   protected override now(): Time {
@@ -272,7 +255,7 @@ export class StreamingContext extends ProcessContexts {
       if (this.#engine.useJournal !== undefined) this.#log.info(guarantee(this.conf, this.#checkpoint !== null))
       // A stop that came meanwhile found no checkpoint to close.
       if (this.#isStopped()) await this.#checkpoint?.close()
-      await this.#generator.start(this.#checkpoint, this.conf.get('millrace.recovery.downtime'))
+      await this.#batches.start(this.#checkpoint, this.conf.get('millrace.recovery.downtime'))
       if (this.#isStopped()) return
       await this.#engine.receivers.start(this.#receivers)
       this.#bus.post('onStreamingStarted', { time: this.#engine.clock.now() })
@@ -313,7 +296,7 @@ export class StreamingContext extends ProcessContexts {
       if (stopsAll) await this.#closeEngine()
       return result
     })
-    if (!this.#scheduler.isInsideJob) return stopped
+    if (!this.#batches.isInsideJob) return stopped
     const refusal = Promise.reject(
       new MillraceError(
         'ILLEGAL_STATE',
@@ -326,9 +309,8 @@ export class StreamingContext extends ProcessContexts {
   }
 
   /** Resolves when every batch generated so far is done. @internal */
-  async batchesFinished(): Promise<void> {
-    await this.#engine.clock.settled()
-    await this.#scheduler.finished()
+  batchesFinished(): Promise<void> {
+    return this.#batches.finished()
   }
 
   #isStopped(): boolean {
@@ -350,12 +332,8 @@ export class StreamingContext extends ProcessContexts {
     let timedOut = false
     try {
       if (wasActive) {
-        const { receivers } = this.#engine
-        const timeoutMs = gracefulStopMs(this.conf, this.batchInterval)
-        const parts = { receivers, generator: this.#generator, scheduler: this.#scheduler }
-        timedOut = (await stopInOrder({ graceful, timeoutMs, ...parts })).timedOut
-        const isDone = graceful && !timedOut && this.#termination.error === null
-        if (isDone) await this.#generator.finish()
+        timedOut = (await this.#batches.stop(graceful, gracefulStopMs(this.conf, this.batchInterval))).timedOut
+        if (graceful && !timedOut && this.#termination.error === null) await this.#batches.saveState()
       }
       // Saving takes the engine.
       await this.#checkpoint?.stop()
@@ -366,35 +344,15 @@ export class StreamingContext extends ProcessContexts {
       this.#hook.remove()
       this.#termination.end()
     }
+    const { completed, skipped, unfinished } = this.#batches.counts
     return {
       graceful: graceful && this.#termination.error === null && !timedOut,
       timedOut,
-      completedBatches: this.#completedBatches,
-      skippedBatches: this.#skippedBatches,
-      unfinishedBatches: this.#generator.unfinishedBatches,
-      hasUnprocessedInput: this.#engine.receivers.hasUnallocatedBlocks || this.#generator.unfinishedBatches > 0,
+      completedBatches: completed,
+      skippedBatches: skipped,
+      unfinishedBatches: unfinished,
+      hasUnprocessedInput: this.#engine.receivers.hasUnallocatedBlocks || unfinished > 0,
     }
-  }
-
-  async #skip(info: BatchInfo, error: Error): Promise<void> {
-    const letters = deadLetters(this.conf, this.#checkpointDirectory)
-    const record = letters === null ? null : await letters.add(info, error)
-    this.#log.error('Batch failed; left out', {
-      batch: info.batchTime,
-      records: info.numRecords,
-      record,
-      error,
-      ...thrownAt(error),
-    })
-    this.#skippedBatches++
-    await this.#generator.skipped(info.batchTime, error)
-    this.#engine.batchFinished?.(info.batchTime, error)
-  }
-
-  #fail(time: Time, error: Error): void {
-    this.#log.error('Batch failed; stopping', { batch: time, error, ...thrownAt(error) })
-    this.#engine.batchFinished?.(time, error)
-    this.#stopWith(error)
   }
 
   #stopWith(error: Error): void {
