@@ -48,9 +48,12 @@ export interface CheckpointedJob {
   readonly onError: (message: string, error: Error) => void
 }
 
+/** What says nothing against the content of a checkpoint. */
+const outOfReach = ['DIRECTORY_IN_USE', 'CHECKPOINT_UNAVAILABLE', 'LOG_WRITE_FAILED'] as const
+
 /**
  * The checkpoint that `open` gives. With `createOnError`, a directory that cannot be read is renamed, which `onError` hears of, and
- * `open` is called again, told that the directory is new; not so one that another process uses or that this one may not touch.
+ * `open` is called again, told that the directory is new; not so one that another process uses, or that this one may not touch or has no space to write in.
  */
 export async function openOrPutAside<T>(
   open: (isNew: boolean) => Promise<T>,
@@ -70,9 +73,7 @@ export async function openOrPutAside<T>(
     return await open(false)
   } catch (thrown) {
     const error = toError(thrown)
-    const isOutOfReach =
-      MillraceError.is(error, 'DIRECTORY_IN_USE') || MillraceError.is(error, 'CHECKPOINT_UNAVAILABLE')
-    if (!createOnError || isOutOfReach) throw error
+    if (!createOnError || outOfReach.some((code) => MillraceError.is(error, code))) throw error
     const aside = `${directory}.unreadable-${Date.now()}`
     await rename(directory, aside)
     onError(`The checkpoint cannot be read and is now ${aside}; beginning anew`, error)

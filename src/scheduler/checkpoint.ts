@@ -70,7 +70,7 @@ export class Checkpoint implements JobCheckpoint {
     } catch (error) {
       await journal?.close()
       await lock.release()
-      throw error
+      throw isRefusal(error) ? unavailable(options.directory, error) : error
     }
   }
 
@@ -182,13 +182,21 @@ async function takeDirectory(path: string): Promise<{ root: DirectoryHandle; loc
   try {
     return { root: await openDirectory(path), lock: await DirectoryLock.acquire(path) }
   } catch (error) {
-    if (MillraceError.is(error)) throw error
-    throw new MillraceError(
-      'CHECKPOINT_UNAVAILABLE',
-      `The checkpoint directory ${path} cannot be used: ${toError(error).message}. Expected a directory in which this process may make, read and write files; it is made when it is not there.`,
-      { cause: error, details: { directory: path } },
-    )
+    throw MillraceError.is(error) ? error : unavailable(path, error)
   }
+}
+
+/** True for what the system said no to: a file in the place of a directory, no permission, a disk that does not answer. */
+function isRefusal(thrown: unknown): boolean {
+  return thrown instanceof Error && 'syscall' in thrown
+}
+
+function unavailable(path: string, cause: unknown): MillraceError {
+  return new MillraceError(
+    'CHECKPOINT_UNAVAILABLE',
+    `The checkpoint directory ${path} cannot be used: ${toError(cause).message}. Expected a directory in which this process may make, read and write files; it is made when it is not there.`,
+    { cause, details: { directory: path } },
+  )
 }
 
 /** The earliest time of which input is needed, where state of `time` is known. */

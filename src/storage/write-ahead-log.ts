@@ -114,7 +114,7 @@ export class WriteAheadLog {
       await log.#roll()
     } catch (error) {
       await log.#records.close()
-      throw log.#writeFailed(error)
+      throw log.#writeFailed(error, 'start again')
     }
     return log
   }
@@ -349,12 +349,13 @@ export class WriteAheadLog {
     }
   }
 
-  #writeFailed(thrown: unknown): MillraceError {
+  /** The error for what the system refused; `then` is what follows once it is put right. */
+  #writeFailed(thrown: unknown, then = 'receiving goes on by itself'): MillraceError {
     if (MillraceError.is(thrown)) return thrown
     const cause = toError(thrown) as NodeJS.ErrnoException
     return new MillraceError(
       'LOG_WRITE_FAILED',
-      `The log in ${this.directory.path} cannot be written: ${advice(cause)}`,
+      `The log in ${this.directory.path} cannot be written: ${advice(cause, then)}`,
       { cause, details: { directory: this.directory.path, reason: cause.code ?? null } },
     )
   }
@@ -369,16 +370,16 @@ export class WriteAheadLog {
   }
 }
 
-function advice(cause: NodeJS.ErrnoException): string {
+function advice(cause: NodeJS.ErrnoException, then: string): string {
   switch (cause.code) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return 'the disk is full. Free some space; receiving goes on by itself then.'
+      return `the disk is full. Free some space; then ${then}.`
     case 'EROFS':
-      return 'the file system is read-only. Mount it for writing; receiving goes on by itself then.'
+      return `the file system is read-only. Mount it for writing; then ${then}.`
     case 'EACCES':
     case 'EPERM':
-      return 'permission is denied. Give this user the right to write there; receiving goes on by itself then.'
+      return `permission is denied. Give this user the right to write there; then ${then}.`
     default:
       return `${cause.message}. Nothing more is acknowledged until it can.`
   }

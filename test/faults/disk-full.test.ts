@@ -1,7 +1,7 @@
 /** A disk that fills up under a job that runs, on a file system of its own: the source waits, and goes on when there is space. */
 import { execFileSync } from 'node:child_process'
-import { rmSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MqttStringReceiver, StreamingContext } from 'millrace'
@@ -100,6 +100,32 @@ describe.runIf(isMounted)('a disk that is full', () => {
     expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: published - first }, (_, i) => first + i))
     expect(total).toBe(published - first)
     await ssc.awaitTermination()
+  })
+})
+
+describe.runIf(isMounted)('a disk that is full at the start', () => {
+  it('is refused with what to do, and its checkpoint is not put aside as if it were damaged', async () => {
+    fill()
+    // A page is left, which the lock takes; the log has none.
+    const filler = join(root, 'filler')
+    truncateSync(filler, statSync(filler).size - 4096)
+    const start = async (): Promise<void> => {
+      const ssc = new StreamingContext({ appName: 'full', batchInterval: 100 }, { log: new Log('silent') })
+      ssc.checkpoint(join(root, 'checkpoint'), { createOnError: true })
+      ssc.queueStream([[1]]).print()
+      await ssc.start()
+      await ssc.stop()
+    }
+    const before = await readdir(root)
+    try {
+      await expect(start()).rejects.toMatchObject({
+        code: 'LOG_WRITE_FAILED',
+        message: expect.stringMatching(/the disk is full\. Free some space; then start again\.$/),
+      })
+      expect(await readdir(root)).toEqual(before)
+    } finally {
+      rmSync(filler)
+    }
   })
 })
 

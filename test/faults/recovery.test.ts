@@ -1,5 +1,5 @@
 /** A job stopped without grace, or by a failing batch, and started again on its checkpoint directory. */
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StateSpec, StreamingContext } from 'millrace'
@@ -359,6 +359,26 @@ describe('a checkpoint directory', () => {
     await expect(start(0, { batchInterval: 500 })).rejects.toMatchObject({ code: 'CHECKPOINT_MISMATCH' })
     const again = await start(0)
     expect(again.ssc.getState()).toBe('ACTIVE')
+  })
+
+  it.each([
+    ['a file in the place of its log', async () => writeFile(join(directory, 'log'), ''), 'EEXIST'],
+    [
+      'a directory in the place of a segment',
+      async () => mkdir(join(directory, 'log', 'log-0000000001.mlog'), { recursive: true }),
+      'EISDIR',
+    ],
+  ])('is refused with %s, and not put aside', async (_, spoil, reason) => {
+    await spoil()
+    const before = await readdir(directory)
+    const ssc = new StreamingContext({ appName: 'job', batchInterval: 1000 }, { log: new Log('silent') })
+    ssc.checkpoint(directory, { createOnError: true })
+    ssc.queueStream([[1]]).print()
+    await expect(ssc.start()).rejects.toMatchObject({
+      code: 'CHECKPOINT_UNAVAILABLE',
+      message: expect.stringContaining(reason),
+    })
+    expect(await readdir(directory)).toEqual(before)
   })
 
   it('is needed when the log is asked for', async () => {
