@@ -53,7 +53,8 @@ const outOfReach = ['DIRECTORY_IN_USE', 'CHECKPOINT_UNAVAILABLE', 'LOG_WRITE_FAI
 
 /**
  * The checkpoint that `open` gives. With `createOnError`, a directory that cannot be read is renamed, which `onError` hears of, and
- * `open` is called again, told that the directory is new; not so one that another process uses, or that this one may not touch or has no space to write in.
+ * `open` is called again, told that the directory is new; not so one that another process uses, or that this one may not touch or
+ * has no space to write in.
  */
 export async function openOrPutAside<T>(
   open: (isNew: boolean) => Promise<T>,
