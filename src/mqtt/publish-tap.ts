@@ -1,7 +1,8 @@
 /** The tap: walks MQTT frames in the bytes a socket gave, keeps PUBLISH frames as they are for a block, and notes what to acknowledge. */
-import { MillraceError } from '../errors.js'
-import { scanProperties, variableIntegerLength, withoutTopicAlias, writeVariableInteger } from './mqtt-properties.js'
-import { Reason, reasonText } from './reason-codes.js'
+import { checkControl, checkTopic, violation } from './broker-frames.js'
+import { scanProperties } from './mqtt-properties.js'
+import { Reason } from './reason-codes.js'
+import { TopicAliases } from './topic-aliases.js'
 
 /** What one walk took: PUBLISH frames, one after another, and the acknowledgements due once they are stored. */
 export interface TakenMessages {
@@ -30,7 +31,6 @@ export interface TapOptions {
 
 /** The part of a buffer that must be full of messages for it to be kept instead of copied: what is empty is memory not counted. */
 const WORTH_KEEPING = 0.75
-const CONTROL_LIMIT = 256 * 1024
 
 /**
  * Reads frames where they lie, without an object per message. `walk` takes whole frames and stops at the first incomplete one;
@@ -39,7 +39,7 @@ const CONTROL_LIMIT = 256 * 1024
  */
 export class PublishTap {
   readonly #options: TapOptions
-  readonly #aliases = new Map<number, Uint8Array>()
+  readonly #aliases: TopicAliases
   readonly #runs: Uint8Array[] = []
   #runBytes = 0
   #messages = 0
@@ -60,6 +60,7 @@ export class PublishTap {
 
   constructor(options: TapOptions) {
     this.#options = options
+    this.#aliases = new TopicAliases(options.topicAliasMaximum)
   }
 
   /** Messages walked and not yet taken. */
@@ -179,17 +180,8 @@ export class PublishTap {
             body += size
           }
         }
-        if (alias !== 0 || topicLength === 0) {
-          if (alias > this.#options.topicAliasMaximum) {
-            throw violation(
-              Reason.TOPIC_ALIAS_INVALID,
-              `topic alias ${alias}; the highest allowed is ${this.#options.topicAliasMaximum}`,
-            )
-          }
-          if (alias === 0) throw violation(Reason.PROTOCOL_ERROR, 'a message with neither topic nor topic alias')
-          if (topicLength > 0) this.#aliases.set(alias, Uint8Array.prototype.slice.call(bytes, topic, topicEnd))
-          else expanded = this.#expand(alias, bytes, pos, topicEnd, properties, body, next)
-        }
+        if (topicLength === 0) expanded = this.#aliases.expanded(alias, bytes, pos, topicEnd, properties, body, next)
+        else if (alias !== 0) this.#aliases.set(alias, bytes, topic, topicEnd)
         let isRepeated = false
         if (qos !== 0) {
           const id = bytes[topicEnd]! * 256 + bytes[topicEnd + 1]!
@@ -294,77 +286,4 @@ export class PublishTap {
     this.#replies.writeUInt32BE(0x70020000 + id, this.#replyLength)
     this.#replyLength += 4
   }
-
-  /** The frame with the topic its alias stands for, and without the alias. */
-  #expand(
-    alias: number,
-    bytes: Buffer,
-    pos: number,
-    topicEnd: number,
-    properties: number,
-    body: number,
-    next: number,
-  ): Uint8Array {
-    const topic = this.#aliases.get(alias)
-    if (topic === undefined)
-      throw violation(Reason.PROTOCOL_ERROR, `topic alias ${alias}, which stands for no topic yet`)
-    const id = bytes.subarray(topicEnd, properties)
-    const sizeLength =
-      bytes[properties]! < 0x80 ? 1 : bytes[properties + 1]! < 0x80 ? 2 : bytes[properties + 2]! < 0x80 ? 3 : 4
-    const kept = withoutTopicAlias(bytes, properties + sizeLength, body)
-    const length = 2 + topic.length + id.length + variableIntegerLength(kept.length) + kept.length + (next - body)
-    const frame = new Uint8Array(1 + variableIntegerLength(length) + length)
-    frame[0] = bytes[pos]!
-    let at = writeVariableInteger(frame, 1, length)
-    frame[at++] = topic.length >> 8
-    frame[at++] = topic.length & 0xff
-    for (const part of [topic, id]) {
-      frame.set(part, at)
-      at += part.length
-    }
-    at = writeVariableInteger(frame, at, kept.length)
-    frame.set(kept, at)
-    frame.set(bytes.subarray(body, next), at + kept.length)
-    return frame
-  }
-}
-
-/** Only packets a broker may send to a subscriber, with the flags they must have, and no larger than they can sensibly be. */
-function checkControl(first: number, length: number, version: 4 | 5): void {
-  const allowed =
-    first === 0x20 || // CONNACK
-    first === 0x62 || // PUBREL
-    first === 0x90 || // SUBACK
-    first === 0xb0 || // UNSUBACK
-    first === 0xd0 || // PINGRESP
-    (version === 5 && (first === 0xe0 || first === 0xf0)) // DISCONNECT, AUTH
-  if (!allowed) {
-    throw violation(
-      Reason.PROTOCOL_ERROR,
-      `a packet that begins with 0x${first.toString(16).padStart(2, '0')}, which a broker may not send here`,
-    )
-  }
-  if (length > CONTROL_LIMIT) throw violation(Reason.PACKET_TOO_LARGE, `a control packet of ${length} bytes`)
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
-/** The slow look at a topic with a byte that is not plain ASCII text. */
-function checkTopic(bytes: Buffer, start: number, end: number): void {
-  let topic: string
-  try {
-    topic = utf8.decode(bytes.subarray(start, end))
-  } catch {
-    throw violation(Reason.MALFORMED_PACKET, 'a topic that is not valid UTF-8')
-  }
-  if (topic.includes('\u0000')) throw violation(Reason.MALFORMED_PACKET, 'a topic with the character U+0000')
-  if (/[+#]/.test(topic)) throw violation(Reason.TOPIC_NAME_INVALID, 'a topic with a wildcard')
-}
-
-function violation(reasonCode: number, what: string): MillraceError {
-  return new MillraceError(
-    'MQTT_PROTOCOL_ERROR',
-    `The broker sent ${what}: ${reasonText(reasonCode, 5)}. The connection is closed and made again; what was not stored is sent again by the broker.`,
-    { details: { reasonCode } },
-  )
 }
