@@ -4,19 +4,10 @@
  */
 import { randomInt } from 'node:crypto'
 import { MillraceError, toError } from '../errors.js'
-import { type DirectoryHandle, type FileHandle, writeFully } from './directory-handle.js'
-import {
-  DEFAULT_SEGMENT_BYTES,
-  encodeRecordHeader,
-  encodeSegmentHeader,
-  MAX_RECORD_BYTES,
-  RECORD_HEADER_BYTES,
-  recordBytes,
-  SEGMENT_HEADER_BYTES,
-  segmentName,
-  segmentNumber,
-} from './log-format.js'
+import type { DirectoryHandle } from './directory-handle.js'
+import { DEFAULT_SEGMENT_BYTES, MAX_RECORD_BYTES, segmentName, segmentNumber } from './log-format.js'
 import { type LogEnd, type LogPosition, type LogRecord, LogRecords, readLog } from './log-reader.js'
+import { LogSegment, type NewRecord } from './log-segment.js'
 
 /**
  * When a record is put on disk: `'always'` before its append resolves; every so many milliseconds; or `'never'`, when the
@@ -42,17 +33,13 @@ export interface LogMetrics {
   readonly failures: number
 }
 
-interface Append {
-  readonly type: number
-  readonly chunks: readonly Uint8Array[]
-  readonly payloadBytes: number
+interface Append extends NewRecord {
   readonly resolve: (position: LogPosition) => void
   readonly reject: (error: Error) => void
 }
 
 /** Most bytes of one group, so that an append never waits for more than this before its sync begins. */
 const GROUP_BYTES = 8 << 20
-const padding = Buffer.alloc(8)
 
 export class WriteAheadLog {
   readonly directory: DirectoryHandle
@@ -65,19 +52,12 @@ export class WriteAheadLog {
   #draining: Promise<void> | null = null
   #closed = false
 
-  #file: FileHandle | null = null
-  #segment: number
-  #salt = 0
-  /** Bytes of the current segment that hold acknowledged records; the next record goes here. */
-  #length: number
-  /** Records in the current segment, and before it. */
-  #index = 0
-  #firstRecord: number
-  #syncedBytes = 0
+  /** How the log ended that was opened. */
+  readonly #recovered: LogEnd
+  /** Null before the first one has begun. */
+  #current: LogSegment | null = null
   #oldest: number
-  #deleted: number
-  /** True when the current segment must not be written to again: its content beyond `#length` is not known. */
-  #broken = false
+  #deleted = 1
   #timer: NodeJS.Timeout | null = null
   readonly #metrics = { appends: 0, bytes: 0, groups: 0, syncs: 0, failures: 0 }
 
@@ -87,11 +67,8 @@ export class WriteAheadLog {
     this.#segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
     this.#onError = options.onError ?? (() => {})
     this.#records = new LogRecords(directory)
-    this.#segment = end.newest
-    this.#length = end.newestLength
-    this.#firstRecord = end.nextRecord
+    this.#recovered = end
     this.#oldest = end.segments[0] ?? 1
-    this.#deleted = 1
   }
 
   /**
@@ -110,7 +87,7 @@ export class WriteAheadLog {
     const log = new WriteAheadLog(directory, await readLog(directory, visit), options)
     try {
       // What a killed process wrote may be known to the system only: it counts from now on, so it must be on disk.
-      if (log.#segment > 0) await log.#syncRecovered()
+      if (log.segment > 0) await log.#syncRecovered()
       await log.#roll()
     } catch (error) {
       await log.#records.close()
@@ -125,7 +102,7 @@ export class WriteAheadLog {
 
   /** The segment that is being written: pass it to `deleteBefore` to drop all earlier ones. */
   get segment(): number {
-    return this.#segment
+    return this.#current?.number ?? this.#recovered.newest
   }
 
   /** Bytes appended that are not yet as safe as the sync mode promises. */
@@ -157,7 +134,7 @@ export class WriteAheadLog {
 
   /** Says that segments before `segment` are not needed any more. They are deleted when the next segment has begun, whose header notes it. */
   deleteBefore(segment: number): void {
-    this.#oldest = Math.max(this.#oldest, Math.min(segment, this.#segment))
+    this.#oldest = Math.max(this.#oldest, Math.min(segment, this.segment))
   }
 
   /** Puts everything appended so far on disk, whatever the sync mode. */
@@ -177,8 +154,7 @@ export class WriteAheadLog {
     } catch (error) {
       throw this.#writeFailed(error)
     } finally {
-      await this.#file?.close().catch(() => {})
-      this.#file = null
+      await this.#current?.close()
       await this.#records.close()
     }
   }
@@ -213,46 +189,16 @@ export class WriteAheadLog {
   }
 
   async #writeGroup(group: readonly Append[]): Promise<LogPosition[]> {
-    if (this.#file === null || this.#broken || this.#length >= this.#segmentBytes) await this.#roll()
-    const chunks: Uint8Array[] = []
-    const positions: LogPosition[] = []
-    let offset = this.#length
-    for (const { type, chunks: payload, payloadBytes } of group) {
-      const record = { type, index: this.#index + positions.length, syncedBytes: this.#syncedBytes }
-      chunks.push(encodeRecordHeader(record, payload, this.#salt), ...payload)
-      const bytes = recordBytes(payloadBytes)
-      const pad = bytes - RECORD_HEADER_BYTES - payloadBytes
-      if (pad > 0) chunks.push(padding.subarray(0, pad))
-      positions.push({ segment: this.#segment, offset, payloadBytes })
-      offset += bytes
-    }
-    // Until the group is done, what lies behind #length is unknown. If it stays so, the next group goes to a new segment.
-    this.#broken = true
-    let isWritten = false
-    try {
-      await writeFully(this.#file!, chunks, this.#length)
-      isWritten = true
-      if (this.#sync === 'always') await this.#file!.datasync()
-    } catch (error) {
-      // A failed sync may have dropped pages for good, so that segment is not used again; after a failed write it is.
-      await this.#file!.truncate(this.#length).then(
-        () => (this.#broken = isWritten),
-        () => {},
-      )
-      throw error
-    }
-    this.#broken = false
+    let segment = this.#current!
+    if (segment.isBroken || segment.length >= this.#segmentBytes) segment = await this.#roll()
+    const { length } = segment
+    const positions = await segment.write(group, this.#sync === 'always')
     this.#metrics.groups++
     this.#metrics.appends += group.length
-    this.#metrics.bytes += offset - this.#length
-    this.#length = offset
-    this.#index += group.length
-    if (this.#sync === 'always') {
-      this.#metrics.syncs++
-      this.#syncedBytes = offset
-    } else if (this.#sync !== 'never') {
+    this.#metrics.bytes += segment.length - length
+    if (this.#sync === 'always') this.#metrics.syncs++
+    else if (this.#sync !== 'never')
       this.#timer ??= setTimeout(() => void this.#syncByInterval(), this.#sync.intervalMs).unref()
-    }
     return positions
   }
 
@@ -267,7 +213,7 @@ export class WriteAheadLog {
   }
 
   async #syncRecovered(): Promise<void> {
-    const file = await this.directory.open(segmentName(this.#segment))
+    const file = await this.directory.open(segmentName(this.segment))
     try {
       await file.datasync()
     } finally {
@@ -276,16 +222,11 @@ export class WriteAheadLog {
   }
 
   async #datasync(): Promise<void> {
-    const file = this.#file
-    const length = this.#length
-    if (file === null || this.#syncedBytes >= length) return
-    await file.datasync()
-    this.#metrics.syncs++
-    if (file === this.#file) this.#syncedBytes = length
+    if (await this.#current?.sync()) this.#metrics.syncs++
   }
 
   /** Begins the next segment; its header fixes the end of this one. */
-  async #roll(): Promise<void> {
+  async #roll(): Promise<LogSegment> {
     const durable = this.#sync !== 'never'
     let previousIsSynced = durable
     if (durable) {
@@ -297,40 +238,22 @@ export class WriteAheadLog {
         this.#onError(this.#writeFailed(error))
       }
     }
-    const number = this.#segment + 1
-    const salt = randomInt(2 ** 32)
-    const name = segmentName(number)
+    const previous = this.#current
+    const number = this.segment + 1
     const header = {
       segment: number,
-      previousLength: this.#length,
+      previousLength: previous?.length ?? this.#recovered.newestLength,
       previousIsSynced,
       oldest: Math.min(this.#oldest, number),
-      firstRecord: this.#firstRecord + this.#index,
+      firstRecord: previous?.nextRecord ?? this.#recovered.nextRecord,
       createdMs: Date.now(),
-      salt,
+      salt: randomInt(2 ** 32),
     }
-    // A header that failed half way must not stand in the way of the next attempt.
-    await this.directory.remove(name)
-    const file = await this.directory.create(name)
-    try {
-      await writeFully(file, [encodeSegmentHeader(header)], 0)
-      if (durable) await file.datasync()
-      if (durable) await this.directory.sync()
-    } catch (error) {
-      await file.close().catch(() => {})
-      await this.directory.remove(name).catch(() => {})
-      throw error
-    }
-    await this.#file?.close().catch(() => {})
-    this.#file = file
-    this.#segment = number
-    this.#salt = salt
-    this.#firstRecord += this.#index
-    this.#index = 0
-    this.#length = SEGMENT_HEADER_BYTES
-    this.#syncedBytes = durable ? SEGMENT_HEADER_BYTES : 0
-    this.#broken = false
+    const next = await LogSegment.begin(this.directory, header, durable)
+    await previous?.close()
+    this.#current = next
     await this.#deleteOld()
+    return next
   }
 
   /** Deletes what the header just written does not count as wanted. What cannot be deleted now is tried again at the next roll. */
