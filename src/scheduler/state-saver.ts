@@ -5,8 +5,6 @@
  *     state/<operator>/<time>           a layer: the whole, or what changed since the layer before
  *     state/<operator>/<time>-merged    the whole as of that time, made of layers
  */
-import { readdir, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { DStreamGraph } from '../dstream/dstream-graph.js'
 import type { StreamNode } from '../dstream/stream-node.js'
 import { MillraceError, toError } from '../errors.js'
@@ -20,7 +18,8 @@ import type { JournalEvent } from '../storage/journal-events.js'
 import { LayerMerger } from '../storage/layer-merger.js'
 import { checkPartition, createPartition, type EncodedChunk } from '../storage/partition-file.js'
 import type { Time } from '../time.js'
-import { layerDirectory, operatorDirectory, restoreStates } from './restored-states.js'
+import { restoreStates } from './restored-states.js'
+import { SavedLayers } from './saved-layers.js'
 
 type StateSaved = Extract<JournalEvent, { type: 'stateSaved' }>
 
@@ -58,15 +57,14 @@ export class StateSaver {
   /** The RDD that was saved last, for what changed since. */
   readonly #savedRdds = new Map<string, { readonly time: Time; readonly rdd: RDD<unknown> }>()
   readonly #restored = new Map<StreamNode, Time>()
-  readonly #layerBytes = new Map<string, number>()
-  /** The layers on disk, by operator. */
-  readonly #layers = new Map<string, Set<string>>()
+  readonly #layers: SavedLayers
   readonly #merger = new LayerMerger()
   #merging: Promise<void> | null = null
   #isClosing = false
 
   constructor(options: StateSaverOptions) {
     this.#options = options
+    this.#layers = new SavedLayers(options.directory, options.onError)
   }
 
   /**
@@ -137,30 +135,20 @@ export class StateSaver {
    * not deleted. Rejects with `CHECKPOINT_INVALID` and `CHECKPOINT_VERSION`.
    */
   async tidy(): Promise<void> {
-    const { directory, journal, logIsWhole } = this.#options
+    const { journal, logIsWhole } = this.#options
     for (const operator of new Set(journal.state.savedStates.map((saved) => saved.operator))) {
       const saved = this.#saved(operator)!
       for (const layer of saved.layers) {
-        const handle = await openDirectory(this.#layerDirectory(operator, layer))
+        const handle = await openDirectory(this.#layers.path(operator, layer))
         for (let partition = 0; partition < saved.partitions; partition++) await checkPartition(handle, partition)
       }
     }
-    const wanted = new Set<string>()
-    for (const { operator, layers } of journal.state.savedStates) {
-      for (const layer of layers) {
-        wanted.add(this.#layerDirectory(operator, layer))
-        this.#layersOf(operator).add(layer)
-      }
-    }
-    for (const operator of await readdir(directory).catch(() => [])) {
-      for (const layer of await readdir(join(directory, operator)).catch(() => [])) {
-        const path = join(directory, operator, layer)
-        if (wanted.has(path)) continue
-        if (logIsWhole && Number.parseInt(layer, 10) > (journal.state.lastAllocated ?? Number.NEGATIVE_INFINITY))
-          throw beyondTheLog(path)
-        await this.#removeDirectory(path)
-      }
-    }
+    for (const { operator, layers } of journal.state.savedStates)
+      for (const layer of layers) this.#layers.add(operator, layer)
+    await this.#layers.tidy((path, layer) => {
+      if (logIsWhole && Number.parseInt(layer, 10) > (journal.state.lastAllocated ?? Number.NEGATIVE_INFINITY))
+        throw beyondTheLog(path)
+    })
   }
 
   #saved(operator: string): StateSaved | null {
@@ -203,11 +191,10 @@ export class StateSaver {
   async #write({ operator, operation, time, partitions, rdd, isChanges }: Layer): Promise<void> {
     const layer = String(time)
     try {
-      const directory = await openDirectory(this.#layerDirectory(operator, layer))
-      this.#layersOf(operator).add(layer)
+      const directory = await this.#layers.open(operator, layer)
       await Promise.all(partitions.map((chunks, partition) => createPartition(directory, partition, chunks)))
       await directory.sync()
-      await this.#syncParents(operator)
+      await this.#layers.syncNames(operator)
       const before = this.#saved(operator)
       // A merge may have put one layer in the place of several meanwhile.
       const layers = isChanges ? [...before!.layers, layer] : [layer]
@@ -218,7 +205,7 @@ export class StateSaver {
       this.#savedRdds.set(operator, { time, rdd })
       await this.#removeUnneeded(operator)
     } catch (error) {
-      await this.#remove(operator, layer)
+      await this.#layers.remove(operator, layer)
       throw error
     }
   }
@@ -235,7 +222,7 @@ export class StateSaver {
 
   async #mergeIfHeavy(operator: string): Promise<void> {
     const saved = this.#saved(operator)!
-    const [whole, ...layers] = await Promise.all(saved.layers.map((layer) => this.#bytesOf(operator, layer)))
+    const [whole, ...layers] = await Promise.all(saved.layers.map((layer) => this.#layers.bytesOf(operator, layer)))
     // One that is as heavy as this alone shows that nearly everything changes: the whole is quicker then.
     if ((layers.at(-1) ?? 0) > whole! / 2) this.#savedRdds.delete(operator)
     const isHeavy = layers.length > MAX_LAYERS || layers.reduce((sum, bytes) => sum + bytes, 0) > whole!
@@ -251,12 +238,12 @@ export class StateSaver {
   async #merge(from: StateSaved): Promise<void> {
     const { operator, partitions } = from
     const merged = `${from.time}-merged`
-    const directories = from.layers.map((layer) => this.#layerDirectory(operator, layer))
-    await this.#merger.merge({ directories, target: this.#layerDirectory(operator, merged), partitions })
-    await this.#syncParents(operator)
+    const directories = from.layers.map((layer) => this.#layers.path(operator, layer))
+    await this.#merger.merge({ directories, target: this.#layers.path(operator, merged), partitions })
+    await this.#layers.syncNames(operator)
     // Between two savings, so that neither overlooks what the other did.
     const recorded = this.#saving.then(async () => {
-      this.#layersOf(operator).add(merged)
+      this.#layers.add(operator, merged)
       const now = this.#saved(operator)!
       const isBeneath = from.layers.every((layer, index) => now.layers[index] === layer)
       if (isBeneath) {
@@ -269,54 +256,10 @@ export class StateSaver {
     await recorded
   }
 
-  async #bytesOf(operator: string, layer: string): Promise<number> {
-    const directory = this.#layerDirectory(operator, layer)
-    let bytes = this.#layerBytes.get(directory)
-    if (bytes === undefined) {
-      bytes = 0
-      for (const name of await readdir(directory)) bytes += (await stat(join(directory, name))).size
-      this.#layerBytes.set(directory, bytes)
-    }
-    return bytes
-  }
-
   /** Deletes the layers that are in no state which is kept. */
-  async #removeUnneeded(operator: string): Promise<void> {
+  #removeUnneeded(operator: string): Promise<void> {
     const states = this.#options.journal.state.savedStates.filter((saved) => saved.operator === operator)
-    const needed = new Set(states.flatMap(({ layers }) => layers))
-    for (const layer of this.#layersOf(operator)) if (!needed.has(layer)) await this.#remove(operator, layer)
-  }
-
-  async #remove(operator: string, layer: string): Promise<void> {
-    this.#layersOf(operator).delete(layer)
-    await this.#removeDirectory(this.#layerDirectory(operator, layer))
-  }
-
-  #layersOf(operator: string): Set<string> {
-    let layers = this.#layers.get(operator)
-    if (layers === undefined) {
-      layers = new Set()
-      this.#layers.set(operator, layers)
-    }
-    return layers
-  }
-
-  async #removeDirectory(path: string): Promise<void> {
-    this.#layerBytes.delete(path)
-    await rm(path, { recursive: true, force: true }).catch((error: unknown) => {
-      this.#options.onError(`Old state in ${path} could not be deleted`, toError(error))
-    })
-  }
-
-  /** Puts the name of a new layer on disk; its content is. */
-  async #syncParents(operator: string): Promise<void> {
-    const root = await openDirectory(this.#options.directory)
-    await (await root.directory(operatorDirectory(operator))).sync()
-    if (this.#layersOf(operator).size === 1) await root.sync()
-  }
-
-  #layerDirectory(operator: string, layer: string): string {
-    return layerDirectory(this.#options.directory, operator, layer)
+    return this.#layers.removeOthers(operator, new Set(states.flatMap(({ layers }) => layers)))
   }
 }
 
