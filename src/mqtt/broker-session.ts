@@ -1,8 +1,8 @@
 /** A receiver's session with its broker: whether it goes on, what is subscribed in it, and which messages of QoS 2 are open. */
 import type { BrokerAddress } from './broker-url.js'
 import type { SessionRequest } from './connect-packet.js'
+import type { Accepted, Subscription } from './connection-user.js'
 import { type BlockHeader, EARLIER_SESSION, newSession } from './message-block.js'
-import type { Accepted, Subscription } from './mqtt-connection.js'
 import type { ResolvedReceiver } from './mqtt-options.js'
 
 /** What a new connection means for the session before it. */

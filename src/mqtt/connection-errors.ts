@@ -60,6 +60,17 @@ export function subscribeRefused(refused: readonly string[]): MillraceError {
   )
 }
 
+export function subscribeUnanswered(cause: Error): MillraceError {
+  return new MillraceError('MQTT_UNREACHABLE', `The subscription was not answered: ${cause.message}`, { cause })
+}
+
+export function unheard(forMs: number, keepaliveSeconds: number): MillraceError {
+  return new MillraceError(
+    'MQTT_UNREACHABLE',
+    `The broker has not been heard for ${Math.round(forMs / 1000)} s (keepalive ${keepaliveSeconds} s).`,
+  )
+}
+
 /** A SUBACK that grants less than was asked for; null when it grants it all. */
 export function qosLowered(
   wanted: readonly { readonly filter: string; readonly qos: number }[],

@@ -1,9 +1,9 @@
 /** What is known of duplicates on a receiver's connections: which messages were left out, and which may be some all the same. */
 import type { MillraceError } from '../errors.js'
+import type { Accepted } from './connection-user.js'
 import { otherBroker, wentBack } from './ingest-errors.js'
 import { BLOCK_HEADER_LENGTH } from './message-block.js'
 import type { MessageIds } from './message-ids.js'
-import type { Accepted } from './mqtt-connection.js'
 import type { RedeliveryFilter } from './redelivery-filter.js'
 
 /** What a receiver knows of the messages it stored; it outlives connections and restarts of the receiver. */

@@ -1,8 +1,8 @@
 /** What a receiver counts, over all its connections. */
 import type { Acknowledgements } from './acknowledgements.js'
+import type { Accepted } from './connection-user.js'
 import type { DuplicateWatch } from './duplicate-watch.js'
 import type { InFlightWindow } from './in-flight-window.js'
-import type { Accepted } from './mqtt-connection.js'
 import type { ResolvedReceiver } from './mqtt-options.js'
 import { holdReasons, type MqttReceiverStatus } from './mqtt-receiver-status.js'
 import type { PublishTap } from './publish-tap.js'

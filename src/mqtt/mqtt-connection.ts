@@ -3,7 +3,7 @@ import type { IDisconnectPacket, MqttClient } from 'mqtt'
 import { MillraceError } from '../errors.js'
 import { type BrokerLimits, limitsOf } from './broker-limits.js'
 import type { BrokerAddress } from './broker-url.js'
-import { type ConnectLimits, connectPacket, type SessionRequest } from './connect-packet.js'
+import { type ConnectLimits, connectPacket } from './connect-packet.js'
 import {
   disconnected,
   disconnectPacket,
@@ -11,61 +11,17 @@ import {
   qosLowered,
   refused,
   subscribeRefused,
+  subscribeUnanswered,
   takenOver,
+  unheard,
   unreachable,
 } from './connection-errors.js'
+import type { Accepted, ConnectionUser, Subscription } from './connection-user.js'
 import { loadMqttJs, type MqttJs } from './mqtt-js.js'
 import type { ResolvedConnection } from './mqtt-options.js'
 import { Reason, reasonText } from './reason-codes.js'
 import { TakeoverWatch } from './takeover-watch.js'
-import { type FrameReader, TapStream } from './tap-stream.js'
-
-/** What the broker said when it accepted a connection. */
-export interface Accepted {
-  readonly version: 4 | 5
-  /** Counts the connections made, from 1. */
-  readonly connection: number
-  readonly isSessionPresent: boolean
-  readonly address: BrokerAddress
-}
-
-/** What a connection is for. Every call comes from the connection's own loop, one connection at a time. */
-export interface ConnectionUser {
-  /** Called before each attempt to reach `address`: the reader of its frames. It passes packets that are not its own to `push`. */
-  open(version: 4 | 5, address: BrokerAddress, push: (packet: Buffer) => void): FrameReader
-  /** Session wishes for the next attempt, which is to reach `address`. */
-  session(version: 4 | 5, address: BrokerAddress): SessionRequest
-  /** The broker accepted; the filters to subscribe are those of `subscriptions()` until it resolves. */
-  accepted(accepted: Accepted, stream: TapStream): void
-  /** Filters to subscribe on this connection, empty for none. */
-  subscriptions(accepted: Accepted): readonly Subscription[]
-  /**
-   * The subscriptions are granted (also called when there were none to ask for). `limits` are what the broker takes; `warning` says that it
-   * grants less than was asked for.
-   */
-  ready(limits: BrokerLimits, warning: MillraceError | null): void
-  /** The connection accepted before is gone. True if it was of use: the next is tried soon, however short this one was. */
-  lost(): boolean
-  /** An attempt or a connection failed; there will be another. */
-  failed(error: MillraceError, failure: Failure): void
-  /** Nothing more will be tried. */
-  fatal(error: MillraceError): void
-}
-
-/** An attempt to connect that failed, or a connection that ended. */
-export interface Failure {
-  /** Attempts and connections of no use since the last one that lasted or was of use. */
-  readonly attempt: number
-  /** How long the connection had been accepted, or null if it never was. */
-  readonly acceptedMs: number | null
-  readonly retryInMs: number
-}
-
-export interface Subscription {
-  readonly filter: string
-  readonly qos: 0 | 1 | 2
-  readonly retainHandling: 0 | 1 | 2
-}
+import { TapStream } from './tap-stream.js'
 
 /** A connection that lasted this long begins the pauses anew. */
 const LASTING_MS = 5000
@@ -273,13 +229,7 @@ export class MqttConnection {
       const refused = wanted.flatMap((one, i) =>
         (codes[i] ?? 0) >= 0x80 ? [`${one.filter}: ${reasonText(codes[i]!, 5)}`] : [],
       )
-      if (refused.length === 0)
-        return fail(
-          new MillraceError('MQTT_UNREACHABLE', `The subscription was not answered: ${error.message}`, {
-            cause: error,
-          }),
-        )
-      fail(subscribeRefused(refused))
+      fail(refused.length === 0 ? subscribeUnanswered(error) : subscribeRefused(refused))
     })
   }
 
@@ -298,12 +248,7 @@ export class MqttConnection {
       // After a blocked thread the broker's bytes may lie unread in the socket: look again next time.
       if (isLate || stream.holds !== 0) stream.lastReadAt = now
       else if (now - stream.lastReadAt > everyMs * 4.5) {
-        fail(
-          new MillraceError(
-            'MQTT_UNREACHABLE',
-            `The broker has not been heard for ${Math.round((now - stream.lastReadAt) / 1000)} s (keepalive ${seconds} s).`,
-          ),
-        )
+        fail(unheard(now - stream.lastReadAt, seconds))
       }
     }, everyMs)
     return timer.unref()

@@ -7,18 +7,13 @@ import type { BrokerLimits } from './broker-limits.js'
 import { BrokerSession } from './broker-session.js'
 import type { BrokerAddress } from './broker-url.js'
 import type { SessionRequest } from './connect-packet.js'
+import type { Accepted, ConnectionUser, Failure, Subscription } from './connection-user.js'
 import { DuplicateWatch, type KnownMessages } from './duplicate-watch.js'
 import { InFlightWindow } from './in-flight-window.js'
 import { IngestCounters } from './ingest-counters.js'
 import { notRead, sessionLost, windowLimited } from './ingest-errors.js'
 import { BLOCK_HEADER_LENGTH, writeBlockHeader } from './message-block.js'
-import {
-  type Accepted,
-  type ConnectionUser,
-  type Failure,
-  MqttConnection,
-  type Subscription,
-} from './mqtt-connection.js'
+import { MqttConnection } from './mqtt-connection.js'
 import type { ResolvedReceiver } from './mqtt-options.js'
 import type { MqttReceiverStatus } from './mqtt-receiver-status.js'
 import { PublishTap, type TakenMessages } from './publish-tap.js'

@@ -6,13 +6,8 @@ import { AckReader } from './ack-reader.js'
 import { type BrokerLimits, NO_LIMITS } from './broker-limits.js'
 import type { BrokerAddress } from './broker-url.js'
 import type { SessionRequest } from './connect-packet.js'
-import {
-  type Accepted,
-  type ConnectionUser,
-  type Failure,
-  MqttConnection,
-  type Subscription,
-} from './mqtt-connection.js'
+import type { Accepted, ConnectionUser, Failure, Subscription } from './connection-user.js'
+import { MqttConnection } from './mqtt-connection.js'
 import type { ResolvedConnection } from './mqtt-options.js'
 import { encodePublish, type OutgoingMessage } from './publish-encoder.js'
 import { reasonText } from './reason-codes.js'
