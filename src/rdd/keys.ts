@@ -83,7 +83,10 @@ function hashString(text: string): number {
   return hash ^ (hash >>> 15)
 }
 
-/** Orders two keys: numbers and bigints by value, text by code unit, dates by time, arrays element by element. */
+/**
+ * Orders two keys: numbers and bigints by value, text by code unit, dates by time, arrays element by element. Null and
+ * undefined come before everything; NaN and dates without a time come after it, as in Spark's order of doubles.
+ */
 export function compareKeys(a: unknown, b: unknown): number {
   if (Array.isArray(a) && Array.isArray(b)) {
     for (let i = 0; i < Math.min(a.length, b.length); i++) {
@@ -92,11 +95,19 @@ export function compareKeys(a: unknown, b: unknown): number {
     }
     return a.length - b.length
   }
+  // `<` would take null for 0.
+  if (a === null || b === null) return orderedApart(a) - orderedApart(b)
   const x = a as number
   const y = b as number
   if (x < y) return -1
   if (x > y) return 1
-  return 0
+  return x === y ? 0 : orderedApart(a) - orderedApart(b)
+}
+
+/** Where what `<` places nowhere belongs: -1 before all other keys, 1 after them. */
+function orderedApart(key: unknown): number {
+  if (key === null || key === undefined) return -1
+  return Number.isNaN(key instanceof Date ? key.getTime() : key) ? 1 : 0
 }
 
 /** A mutable map whose keys compare by value. Iterates in order of first insertion within primitive keys, then within composite ones. */

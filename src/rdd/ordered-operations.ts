@@ -20,7 +20,10 @@ export abstract class OrderedOperations extends SamplingOperations {
     return this.keyBy(f).sortByKey(ascending, partitions).mapped({ type: 'map', f: valueOfKeyed() })
   }
 
-  /** The pairs in the order of their keys, across partitions: numbers by value, text by code unit, arrays item by item. */
+  /**
+   * The pairs in the order of their keys, across partitions: numbers by value, text by code unit, arrays item by item; null
+   * and undefined first, NaN last.
+   */
   sortByKey<K, V>(
     this: RDD<Pair<K, V>>,
     ascending = true,

@@ -117,6 +117,24 @@ describe('partitioners', () => {
     const sorted = [[1, 'b'], [1, 'a'], [0, 'z'], [1]].sort(compareKeys)
     expect(sorted).toEqual([[0, 'z'], [1], [1, 'a'], [1, 'b']])
   })
+
+  test('what has no place between numbers has one beside them: nothing first, NaN and dates without a time last', () => {
+    const numbers = [3, Number.NaN, null, -1, 2, Number.NaN, 0, 1]
+    expect(numbers.sort(compareKeys)).toEqual([null, -1, 0, 1, 2, 3, Number.NaN, Number.NaN])
+    const day = new Date(1)
+    expect([new Date(Number.NaN), day, null].sort(compareKeys)).toEqual([null, day, new Date(Number.NaN)])
+    expect(
+      [
+        ['b', undefined],
+        ['b', 'c'],
+        [null, 'a'],
+      ].sort(compareKeys),
+    ).toEqual([
+      [null, 'a'],
+      ['b', undefined],
+      ['b', 'c'],
+    ])
+  })
 })
 
 function weighted(keys: readonly number[]): (readonly [number, number])[] {

@@ -219,6 +219,20 @@ describe('order', () => {
     expect(stable).toEqual(['a1', 'a2', 'b1', 'b2'])
   })
 
+  test('NaN and missing values sort to the ends and leave the others in order', async () => {
+    const readings = sc.parallelize(
+      [{ at: 3 }, { at: Number.NaN }, {}, { at: 1 }, { at: 2 }, {}, { at: 0 }] as { at?: number }[],
+      3,
+    )
+    const inOrder = await readings
+      .sortBy((reading) => reading.at)
+      .map(({ at }) => at)
+      .collect()
+    expect(inOrder).toEqual([undefined, undefined, 0, 1, 2, 3, Number.NaN])
+    expect(await sc.parallelize([3, Number.NaN, 1], 2).max()).toBe(Number.NaN)
+    expect(await sc.parallelize([Number.NaN, 3, 1], 2).min()).toBe(1)
+  })
+
   test('sortByKey spreads the keys over the partitions', async () => {
     const rdd = sc.parallelize(
       Array.from({ length: 1000 }, (_, i): [number, null] => [(i * 7919) % 1000, null]),
