@@ -1,6 +1,6 @@
 /** Operations that carry state from batch to batch. */
 import type { Partitioning } from '../rdd/combination.js'
-import type { Pair } from '../rdd/pair.js'
+import type { Item, Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import type { Time } from '../time.js'
 import type { DStream } from './dstream.js'
@@ -34,12 +34,12 @@ export abstract class StateOperations extends WindowOperations {
    *   .print() // (a,1) (b,1), then (a,2) (b,1)
    * ```
    */
-  updateStateByKey<K, V, S extends {}>(
+  updateStateByKey<K, V, S>(
     this: DStream<Pair<K, V>>,
     f: (values: V[], state: S | null) => S | null | undefined,
     partitioning?: Partitioning,
-    initialState: InitialState<K, S> | null = null,
-  ): DStream<Pair<K, S>> {
+    initialState: InitialState<K, NonNullable<S>> | null = null,
+  ): DStream<Pair<K, NonNullable<S>>> {
     const options = { f, form: 'simple' as const, partitioning, initialState, keepsPartitioner: true }
     return this.over(new UpdatedStateNode(this.node, options))
   }
@@ -56,12 +56,12 @@ export abstract class StateOperations extends WindowOperations {
    *   .print() // when each word came last
    * ```
    */
-  updateStateByKeyWithTime<K, V, S extends {}>(
+  updateStateByKeyWithTime<K, V, S>(
     this: DStream<Pair<K, V>>,
     f: (time: Time, key: K, values: V[], state: S | null) => S | null | undefined,
     partitioning?: Partitioning,
-    initialState: InitialState<K, S> | null = null,
-  ): DStream<Pair<K, S>> {
+    initialState: InitialState<K, NonNullable<S>> | null = null,
+  ): DStream<Pair<K, NonNullable<S>>> {
     const options = { f, form: 'timed' as const, partitioning, initialState, keepsPartitioner: true }
     return this.over(new UpdatedStateNode(this.node, options))
   }
@@ -106,7 +106,10 @@ export abstract class StateOperations extends WindowOperations {
    *   .print() // (a,1) (b,1), then (a,2)
    * ```
    */
-  mapWithState<K, V, S, M>(this: DStream<Pair<K, V>>, spec: StateSpec<K, V, S, M>): MapWithStateDStream<K, S, M> {
+  mapWithState<K, V, S, M extends Item>(
+    this: DStream<Pair<K, V>>,
+    spec: StateSpec<K, V, S, M>,
+  ): MapWithStateDStream<K, S, M> {
     const states = new MapWithStateNode(this.node, spec.options)
     const stateSnapshots = (): DStream<Pair<K, S>> =>
       this.over<unknown>(states).derive('stateSnapshots', (rdd) =>

@@ -44,7 +44,10 @@ export abstract class PairRddOperations extends PairRddActions {
     )
   }
 
-  /** Spark's general per-key aggregate: `create` from a key's first value, `mergeValue` within a partition, `mergeCombiners` across them. */
+  /**
+   * Spark's general per-key aggregate: `create` from a key's first value, `mergeValue` within a partition, `mergeCombiners` across
+   * them. A list that grows must be told from a tuple: `(value): number[] => [value]`.
+   */
   combineByKey<K, V, C extends Item>(
     this: RDD<Pair<K, V>>,
     create: (value: V) => C,

@@ -129,6 +129,27 @@ describe('state', () => {
     ).toEqualTypeOf<DStream<Pair<string, string[]>>>()
   })
 
+  test('a state that may be undefined too, or be left out, is a state of what remains', () => {
+    expectTypeOf(
+      counts.updateStateByKey((values, total: number | null | undefined) => (total ?? 0) + values.length),
+    ).toEqualTypeOf<DStream<Pair<string, number>>>()
+    expectTypeOf(counts.updateStateByKey((_values, total?: number | null) => total)).toEqualTypeOf<
+      DStream<Pair<string, number>>
+    >()
+    expectTypeOf(
+      counts.updateStateByKeyWithTime((time, _key, _values, seen: Date | null | undefined) => seen ?? new Date(time)),
+    ).toEqualTypeOf<DStream<Pair<string, Date>>>()
+  })
+
+  test('what a function of mapWithState returns may be a pair', () => {
+    const totals = counts.mapWithState(StateSpec.function((key, value, _total: State<number>) => [key, value ?? 0]))
+    expectTypeOf(totals.reduceByKey((a, b) => a + b)).toEqualTypeOf<DStream<Pair<string, number>>>()
+    const times = counts.mapWithState(
+      StateSpec.functionWithTime((time, key, value, _seen: State<number>) => (value === null ? null : [key, time])),
+    )
+    expectTypeOf(times.reduceByKey((a, b) => a + b)).toEqualTypeOf<DStream<Pair<string, number>>>()
+  })
+
   test('mapWithState knows the result, and the states beside it', () => {
     const spec = StateSpec.function((word: string, one: number | null, total: State<number>) => {
       total.update((total.getOption() ?? 0) + (one ?? 0))

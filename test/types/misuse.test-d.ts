@@ -51,6 +51,10 @@ test('joins by keys of other types', () => {
 test('states of other types', () => {
   // @ts-expect-error the state is a number, and a text is returned
   counts.updateStateByKey((_values, _total: number | null) => 'many')
+  // @ts-expect-error a new key has null for its state
+  counts.updateStateByKey((_values, total: number | undefined) => total)
+  // @ts-expect-error the states before the first batch are numbers too
+  counts.updateStateByKey((_values, total: number | null) => total, 2, [['a', 'b']])
   // @ts-expect-error the values are numbers
   counts.updateStateByKey((_values: string[], total: number | null) => total)
   const ofTexts = StateSpec.function((_key: string, _value: string | null, state: State<number>) => state.get())
