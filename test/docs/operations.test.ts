@@ -36,6 +36,11 @@ function sections(): Section[] {
   return found.filter(({ rows }) => rows.length > 0)
 }
 
+class Idle extends library.Receiver<never> {
+  override onStart(): void {}
+  override onStop(): void {}
+}
+
 /** The classes whose public calls stand under these headings. */
 const classes: Readonly<Record<string, { readonly prototype: object }>> = {
   StreamingContext: library.StreamingContext,
@@ -43,6 +48,7 @@ const classes: Readonly<Record<string, { readonly prototype: object }>> = {
   'DStream / Pairs': DStream,
   'DStream / StateSpec': library.StateSpec,
   'DStream / State': library.State,
+  Receiver: Idle,
   SparkContext,
   RDD,
   'RDD / Pairs': RDD,
@@ -51,11 +57,13 @@ const classes: Readonly<Record<string, { readonly prototype: object }>> = {
 
 /** What instances and the class itself can be asked by name, with what their constructors set. */
 function has(type: { readonly prototype: object }, name: string): boolean {
-  return name in type.prototype || name in type || fieldsOf(type).includes(name) || Reflect.get(type, 'name') === name
+  const isItsName = Reflect.get(type, 'name') === name || Reflect.get(Object.getPrototypeOf(type), 'name') === name
+  return name in type.prototype || name in type || fieldsOf(type).includes(name) || isItsName
 }
 
 function fieldsOf(type: { readonly prototype: object }): string[] {
   if (type === library.StreamingContext) return Object.keys(context)
+  if (type === Idle) return Object.keys(new Idle(library.StorageLevel.MEMORY_ONLY))
   return type === SparkContext ? Object.keys(context.sparkContext) : []
 }
 
@@ -66,7 +74,7 @@ const internal = new Set(
   sourceFiles('src').flatMap((path) =>
     [
       ...readFileSync(path, 'utf8').matchAll(
-        /(?:@internal \*\/\n(?:\s*\/\/.*\n)*\s*|\bprotected )(?:(?:protected|override|readonly|static|abstract|get|async) )*(\w+)/g,
+        /(?:@internal\s*\*\/\n(?:\s*\/\/.*\n)*\s*|\bprotected )(?:(?:protected|override|readonly|static|abstract|get|async) )*(\w+)/g,
       ),
     ].map(([, name]) => name!),
   ),
@@ -110,7 +118,7 @@ test.each(all.filter(({ path }) => path in classes))(
   },
 )
 
-test.each(['StreamingContext', 'DStream', 'SparkContext', 'RDD', 'DStream / StateSpec', 'DStream / State'])(
+test.each(['StreamingContext', 'DStream', 'Receiver', 'SparkContext', 'RDD', 'DStream / StateSpec', 'DStream / State'])(
   '%s: nothing public is missing',
   (path) => {
     const type = classes[path]!
@@ -151,6 +159,13 @@ function nothing(): Parameters<typeof streamOutputs> {
   const ssc = new library.StreamingContext({ appName: 'nothing', batchInterval: '1s' })
   return [ssc.queueStream<number>([]), ssc, '/nowhere']
 }
+
+test('StreamingListener: every event is listed, and no other', () => {
+  const source = readFileSync(`${root}/src/scheduler/streaming-listener.ts`, 'utf8')
+  const events = [...source.matchAll(/^ {2}(on\w+)\?\(/gm)].map(([, name]) => name!)
+  const { rows } = all.find(({ path }) => path === 'StreamingListener')!
+  expect(rows.flatMap(({ here }) => here)).toEqual(events)
+})
 
 test('the other names are exported', () => {
   const index = readFileSync(`${root}/src/index.ts`, 'utf8')
