@@ -122,6 +122,16 @@ describe('the states of a StreamingContext', () => {
   // biome-ignore lint/suspicious/noExplicitAny: what the types forbid is what is tried
   const mistakes: readonly [string, (ssc: StreamingContext, stream: any) => unknown, RegExp][] = [
     ['map without a function', (_, stream) => stream.map(), /1-map needs a function, not undefined/],
+    [
+      'updateStateByKey without a function',
+      (_, stream) => stream.updateStateByKey(),
+      /updateStateByKey needs a function, not undefined/,
+    ],
+    [
+      'mapWithState with a function',
+      (_, stream) => stream.mapWithState((key: string) => key),
+      /mapWithState needs a StateSpec, not the function/,
+    ],
     ['a pair operation with text', (_, stream) => stream.reduceByKey('+'), /1-reduceByKey needs a function/],
     ['no partitions', (_, stream) => stream.repartition(0), /partitions/],
     [

@@ -1,4 +1,5 @@
 /** Streams whose RDD is made from the one before: `updateStateByKey` and the states of `mapWithState`. */
+import { assertFunction } from '../arguments.js'
 import { type Partitioning, toPartitioner, zipped } from '../rdd/combination.js'
 import type { Pair } from '../rdd/pair.js'
 import { type Partitioner, samePartitioner } from '../rdd/partitioner.js'
@@ -35,6 +36,7 @@ abstract class StateNode extends StreamNode {
     operation: string,
     options: Pick<StateOptions, 'f' | 'partitioning' | 'initialState'>,
   ) {
+    assertFunction(options.f, operation)
     super(parent.graph, operation)
     this.dependencies = [parent]
     this.#f = options.f

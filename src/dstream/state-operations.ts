@@ -1,4 +1,6 @@
 /** Operations that carry state from batch to batch. */
+import { kindOf } from '../arguments.js'
+import { MillraceError } from '../errors.js'
 import type { Partitioning } from '../rdd/combination.js'
 import type { Item, Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
@@ -110,6 +112,9 @@ export abstract class StateOperations extends WindowOperations {
     this: DStream<Pair<K, V>>,
     spec: StateSpec<K, V, S, M>,
   ): MapWithStateDStream<K, S, M> {
+    if (spec?.options === undefined) {
+      throw new MillraceError('ILLEGAL_ARGUMENT', `mapWithState needs a StateSpec, not ${kindOf(spec)}.`)
+    }
     const states = new MapWithStateNode(this.node, spec.options)
     const stateSnapshots = (): DStream<Pair<K, S>> =>
       this.over<unknown>(states).derive('stateSnapshots', (rdd) =>

@@ -5,6 +5,8 @@
  *
  * User functions are bound as `f0`, `f1`, …; library functions that are short expressions are written out.
  */
+import { kindOf } from '../arguments.js'
+import { MillraceError } from '../errors.js'
 import { keepShapes } from '../kept-shapes.js'
 import type { NarrowOperation } from '../rdd/lineage.js'
 import { noRecord } from '../rdd/reduction.js'
@@ -167,5 +169,11 @@ export function compileLoop({ body, values }: LoopCode): (values: readonly unkno
 }
 
 function asArray(value: Iterable<unknown>): readonly unknown[] {
-  return Array.isArray(value) ? value : Array.from(value)
+  if (Array.isArray(value)) return value
+  // `Array.from` makes nothing of a promise, a number or a plain object: the record would be gone without a word.
+  if (typeof value?.[Symbol.iterator] === 'function') return Array.from(value)
+  throw new MillraceError(
+    'ILLEGAL_ARGUMENT',
+    `flatMap needs a function that returns an iterable, not ${kindOf(value)}.`,
+  )
 }

@@ -587,6 +587,23 @@ describe('pairs', () => {
     ).toEqual([-1, -2, -3, 1, 2, 3])
   })
 
+  test('a flatMap whose function gives no iterable fails: no record goes without a word', async () => {
+    const texts = sc.parallelize(['[1]', '5', '{"a":1}'], 1)
+    await expect(texts.flatMap((text) => JSON.parse(text)).collect()).rejects.toThrow(
+      /record "5": flatMap needs a function that returns an iterable, not the number 5/,
+    )
+    // biome-ignore lint/suspicious/noExplicitAny: what the types forbid is what is tried
+    const later: any = async (n: number) => [n]
+    await expect(left.values().flatMap(later).count()).rejects.toThrow(/not an object of Promise/)
+    await expect(left.flatMapValues(later).collect()).rejects.toThrow(/not an object of Promise/)
+    expect(
+      await sc
+        .parallelize(['ab'])
+        .flatMap((text) => new Set(text))
+        .collect(),
+    ).toEqual(['a', 'b'])
+  })
+
   test('sampleByKey takes its share of each key, the exact form exactly so many', async () => {
     const rdd = sc.parallelize(
       Array.from({ length: 4000 }, (_, i): [string, number] => [i % 2 === 0 ? 'a' : 'b', i]),
