@@ -275,6 +275,27 @@ describe('batches', () => {
     expect(delays).toEqual([0, 500])
   })
 
+  test('however many batches wait behind a slow one, it completes', { timeout: 60_000 }, async () => {
+    // More than a call may have arguments.
+    const batches = 150_000
+    const { ssc, clock } = testContext({}, 1)
+    let release = (): void => {}
+    const slow = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    ssc.queueStream<number>([]).foreachRDD(() => slow)
+    const allWait = new Promise<void>((resolve) => {
+      ssc.addStreamingListener({ onBatchSubmitted: ({ batchTime }) => void (batchTime === batches && resolve()) })
+    })
+    await ssc.start()
+    clock.advance(batches)
+    await allWait
+    const stopped = ssc.stop()
+    release()
+    expect(await stopped).toMatchObject({ completedBatches: 1, unfinishedBatches: batches - 1 })
+    await ssc.awaitTermination()
+  })
+
   test('a failed batch stops the context; awaitTermination rejects every time, naming batch, operator and record', async () => {
     const { ssc, clock } = testContext()
     ssc

@@ -26,7 +26,7 @@ export interface JobGeneratorOptions {
 
 export class JobGenerator {
   readonly #options: JobGeneratorOptions
-  /** Batches that are not done: their blocks are still needed, whatever later batches finish before them. */
+  /** Batches that are not done, in order of time: their blocks are still needed, whatever later batches finish before them. */
   readonly #pending = new Set<Time>()
   #checkpoint: JobCheckpoint | null = null
   #lastCompleted: Time | null = null
@@ -109,7 +109,8 @@ export class JobGenerator {
     const { graph, receivers } = this.#options
     receivers.processed?.(time)
     this.#pending.delete(time)
-    const done = Math.min(time, ...[...this.#pending].map((pending) => pending - graph.batchMs))
+    const [oldest] = this.#pending
+    const done = oldest === undefined ? time : Math.min(time, oldest - graph.batchMs)
     graph.forget(done)
     // An input that only its own batch reads is let go with that batch; windows over it make it stay.
     const kept = this.#checkpoint?.keepFrom(graph, done) ?? done
