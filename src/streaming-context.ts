@@ -260,6 +260,8 @@ export class StreamingContext extends ProcessContexts {
       await this.#engine.receivers.start(this.#receivers)
       this.#bus.post('onStreamingStarted', { time: this.#engine.clock.now() })
     } catch (error) {
+      // Stopped meanwhile, by a batch that failed for instance: what was waited for went with the engine.
+      if (this.#isStopped()) return
       await this.stop()
       throw error
     }

@@ -148,20 +148,31 @@ export class DStreamGraph {
     }
   }
 
-  /** The jobs of the batch of `time`, one for each output that has an RDD then, in the order the outputs were registered. */
-  generateJobs(time: Time, blocks: BatchBlocks): Job[] {
-    this.takeInputs(time, blocks)
-    return this.jobsAt(time)
-  }
-
-  /** The jobs of a batch whose input the graph has. */
-  jobsAt(time: Time): Job[] {
+  /**
+   * The jobs of the batch of `time`, whose input the graph has: one for each output that has an RDD then, in the order the outputs were
+   * registered. Throws what making an RDD throws, as Spark does; with `mayFail` the job throws it, and makes the RDD anew when it is run
+   * again.
+   */
+  jobsAt(time: Time, mayFail = false): Job[] {
     return this.outputs.flatMap((output, outputId) => {
-      const rdd = output.node.rddAt(time)
-      if (rdd === null) return []
-      const { name, callSite } = output
-      const states = statesBeneath(output.node)
-      return [{ time, outputId, name, callSite, states, run: async () => output.run(rdd, time) }]
+      const { node, name, callSite } = output
+      let rdd: RDD<unknown> | null = null
+      let failure: unknown = null
+      try {
+        rdd = node.rddAt(time)
+        if (rdd === null) return []
+      } catch (error) {
+        if (!mayFail) throw error
+        failure = error
+      }
+      const run = async (): Promise<void> => {
+        const thrown = failure
+        failure = null
+        if (thrown !== null) throw thrown
+        rdd ??= node.rddAt(time)
+        if (rdd !== null) await output.run(rdd, time)
+      }
+      return [{ time, outputId, name, callSite, states: statesBeneath(node), run }]
     })
   }
 

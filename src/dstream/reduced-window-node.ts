@@ -2,6 +2,7 @@
 import { MillraceError } from '../errors.js'
 import { type Partitioning, toPartitioner, zipped } from '../rdd/combination.js'
 import { KeyedMap } from '../rdd/keys.js'
+import { RecordError } from '../rdd/operator-failure.js'
 import { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import type { Partitioner } from '../rdd/partitioner.js'
@@ -139,26 +140,34 @@ const mergedWindow: (
   ) =>
     async (sides: readonly Iterable<Pair<unknown, unknown>>[]) => {
       const keys = new KeyedMap<Parts>()
+      const merged: Pair<unknown, unknown>[] = []
       const pacer = new Pacer()
       let n = 0
-      for (const [side, pairs] of sides.entries()) {
-        const part = side < beforeCount ? 'before' : side < beforeCount + leftCount ? 'left' : 'came'
-        for (const [key, value] of pairs) {
-          if ((++n & 255) === 0 && pacer.isDue) await pacer.turn()
-          let parts = keys.get(key)
-          if (parts === undefined) {
-            parts = { before: null, left: null, came: null }
-            keys.set(key, parts)
+      let current: readonly [key: unknown, value: unknown] | null = null
+      try {
+        for (const [side, pairs] of sides.entries()) {
+          const part = side < beforeCount ? 'before' : side < beforeCount + leftCount ? 'left' : 'came'
+          for (const pair of pairs) {
+            current = pair
+            if ((++n & 255) === 0 && pacer.isDue) await pacer.turn()
+            const [key, value] = pair
+            let parts = keys.get(key)
+            if (parts === undefined) {
+              parts = { before: null, left: null, came: null }
+              keys.set(key, parts)
+            }
+            const sum = parts[part]
+            if (sum === null) parts[part] = { value }
+            else sum.value = reduce(sum.value, value)
           }
-          const sum = parts[part]
-          if (sum === null) parts[part] = { value }
-          else sum.value = reduce(sum.value, value)
         }
-      }
-      const merged: Pair<unknown, unknown>[] = []
-      for (const [key, parts] of keys) {
-        const pair = [key, mergedValue(key, parts, reduce, inverse)] as const
-        if (filter === null || filter(pair)) merged.push(pair)
+        for (const entry of keys) {
+          current = entry
+          const pair = [entry[0], mergedValue(entry[0], entry[1], reduce, inverse)] as const
+          if (filter === null || filter(pair)) merged.push(pair)
+        }
+      } catch (error) {
+        throw new RecordError(error, current)
       }
       return merged
     },

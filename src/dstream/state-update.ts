@@ -2,6 +2,7 @@
 
 import { lookedUpTogether } from '../rdd/entry-table.js'
 import { KeyedMap } from '../rdd/keys.js'
+import { RecordError } from '../rdd/operator-failure.js'
 import { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import { type LibraryFunction, libraryFunction, type TaskFunction } from '../rdd/task-function.js'
@@ -40,9 +41,14 @@ export async function updateStates(
   const mapped: unknown[] = []
   const state = new State<unknown>()
   const call = (key: unknown, value: unknown): void => {
-    const result = isTimed
-      ? f(time, key, value, state)
-      : (f as StateFunction<unknown, unknown, unknown, unknown>)(key, value, state)
+    let result: unknown
+    try {
+      result = isTimed
+        ? f(time, key, value, state)
+        : (f as StateFunction<unknown, unknown, unknown, unknown>)(key, value, state)
+    } catch (error) {
+      throw new RecordError(error, [key, value])
+    }
     if (!isTimed || (result !== null && result !== undefined)) mapped.push(result)
   }
   const pacer = new Pacer()
@@ -187,7 +193,12 @@ export const updatedByKey: (
       const updated: unknown[] = []
       for (const [key, values, before] of states) {
         if ((++n & 255) === 0 && pacer.isDue) await pacer.turn()
-        const state = form === 'timed' ? f(time, key, values, before) : f(values, before)
+        let state: unknown
+        try {
+          state = form === 'timed' ? f(time, key, values, before) : f(values, before)
+        } catch (error) {
+          throw new RecordError(error, [key, values])
+        }
         if (state !== null && state !== undefined) updated.push([key, state])
       }
       return updated

@@ -3,9 +3,8 @@
  * functions make them. V8 inlines a function where it is the only one called, so functions that see many records get a loop of
  * their own; those that see few share one with others of the same shape, which costs nothing to make.
  */
-import { MillraceError, toError } from '../errors.js'
-import { isTaskFunction, type TaskFunction } from '../rdd/task-function.js'
-import { withoutSecrets } from '../secrets.js'
+import { operatorFailure } from '../rdd/operator-failure.js'
+import type { TaskFunction } from '../rdd/task-function.js'
 import {
   compileLoop,
   type FusedLoop,
@@ -53,14 +52,22 @@ export function fusedLoop(operations: readonly FusedOperation[], terminal: Termi
     } catch (thrown) {
       if (!(thrown instanceof LoopFailure)) throw thrown
       const f = operations[thrown.step]?.f ?? terminalFunction(terminal)
-      throw recordFailure(thrown.error, f, thrown.record)
+      throw operatorFailure(thrown.error, f, thrown.record)
     }
   }
 }
 
 function terminalFunction(terminal: Terminal): TaskFunction | null {
-  if (terminal.type === 'fold') return terminal.add
-  return terminal.type === 'combine' ? terminal.merge : null
+  switch (terminal.type) {
+    case 'fold':
+      return terminal.add
+    case 'combine':
+      return terminal.merge
+    case 'call':
+      return terminal.f
+    default:
+      return null
+  }
 }
 
 function sharedLoop(code: LoopCode): FusedLoop {
@@ -90,44 +97,4 @@ function seenOf(values: readonly unknown[]): Seen {
 
 function newSeen(): Seen {
   return { records: 0, loops: new Map(), next: new WeakMap() }
-}
-
-/** The error of one record: names the operator and shows the record, shortened. */
-function recordFailure(thrown: unknown, f: TaskFunction | null, record: unknown): MillraceError {
-  if (MillraceError.is(thrown, 'TASK_FAILED')) return thrown
-  const operator = f === null ? null : operatorOf(f)
-  const error = toError(thrown)
-  const shown = preview(record)
-  return new MillraceError(
-    'TASK_FAILED',
-    `${operator === null ? 'An operation' : `Operator ${operator}`} failed on record ${shown}: ${error.message}`,
-    { cause: error, details: { operator, record: shown } },
-  )
-}
-
-function operatorOf(f: TaskFunction): string | null {
-  if (f.type === 'user') return f.id?.replace(/\/\d+$/, '') ?? (f.call.name || null)
-  for (const arg of f.args) {
-    if (isTaskFunction(arg)) {
-      const operator = operatorOf(arg)
-      if (operator !== null) return operator
-    }
-  }
-  return f.name
-}
-
-const previewCharacters = 200
-
-/** A record as text for an error message, at most 200 characters; what may be a secret by its name is hidden. */
-function preview(record: unknown): string {
-  let text: string
-  try {
-    text =
-      typeof record === 'string'
-        ? JSON.stringify(withoutSecrets(record.slice(0, previewCharacters)))
-        : withoutSecrets(JSON.stringify(record) ?? String(record))
-  } catch {
-    text = String(record)
-  }
-  return text.length > previewCharacters ? `${text.slice(0, previewCharacters)}…` : text
 }

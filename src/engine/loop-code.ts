@@ -21,7 +21,8 @@ export type FusedOperation = Extract<
 /** What happens to a record that leaves the loop: collected, given to a function, folded into `state.value`, or combined by its key. */
 export type Terminal =
   | { readonly type: 'collect' }
-  | { readonly type: 'call' }
+  /** `f` is the function that the called one calls in its turn, if it is the user's. */
+  | { readonly type: 'call'; readonly f: TaskFunction | null }
   | { readonly type: 'fold'; readonly add: TaskFunction }
   | { readonly type: 'combine'; readonly create: TaskFunction; readonly merge: TaskFunction }
 

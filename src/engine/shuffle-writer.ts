@@ -1,8 +1,10 @@
 /** One map task's side of a shuffle: records combined by key if the shuffle combines, then sorted into a bucket per target partition. */
 import type { Combiner, PartitionedLineage } from '../rdd/lineage.js'
+import { operatorFailure } from '../rdd/operator-failure.js'
 import type { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
-import { partitionFunction } from '../rdd/partitioner.js'
+import { type Partitioner, partitionFunction } from '../rdd/partitioner.js'
+import type { TaskFunction } from '../rdd/task-function.js'
 import { CombineTable } from './combine-table.js'
 import type { Terminal } from './fused-loop.js'
 
@@ -24,6 +26,9 @@ export interface WriterBound {
   readonly flush: (buckets: Bucket[]) => void
 }
 
+/** Pairs that are combined before others get a turn. */
+const SLICE = 4096
+
 /** The writer for a map task of this shuffle; without a bound it holds everything until the end. */
 export function shuffleWriter(shuffle: PartitionedLineage, bound: WriterBound | null = null): ShuffleWriter {
   const { combiner } = shuffle
@@ -35,9 +40,8 @@ function combiningWriter(
   { create, mergeValue }: Combiner,
   bound: WriterBound | null,
 ): ShuffleWriter {
-  const partitionOf = partitionFunction(partitioner)
   let left = bound?.entriesMax() ?? Number.POSITIVE_INFINITY
-  const buckets = (): Bucket[] => bucketed(table.take(), partitioner.partitions, partitionOf)
+  const buckets = (): Bucket[] => bucketed(table.take(), partitioner)
   const table = new CombineTable(create.call, mergeValue.call, (keys) => {
     if (keys < left) return
     bound!.flush(buckets())
@@ -63,14 +67,25 @@ function plainWriter({ partitioner }: PartitionedLineage, bound: WriterBound | n
       left = bound!.entriesMax()
     }
   }
-  return { terminal: { type: 'call' }, out, buckets }
+  return { terminal: { type: 'call', f: placementOf(partitioner) }, out, buckets }
 }
 
-function bucketed(pairs: Bucket, partitions: number, partitionOf: (key: unknown) => number): Bucket[] {
-  if (partitions === 1) return [pairs]
-  const buckets: Bucket[] = Array.from({ length: partitions }, () => [])
-  for (const pair of pairs) buckets[partitionOf(pair[0])]!.push(pair)
+function bucketed(pairs: Bucket, partitioner: Partitioner): Bucket[] {
+  if (partitioner.partitions === 1) return [pairs]
+  const partitionOf = partitionFunction(partitioner)
+  const buckets: Bucket[] = Array.from({ length: partitioner.partitions }, () => [])
+  let i = 0
+  try {
+    for (; i < pairs.length; i++) buckets[partitionOf(pairs[i]![0])]!.push(pairs[i]!)
+  } catch (error) {
+    throw operatorFailure(error, placementOf(partitioner), pairs[i])
+  }
   return buckets
+}
+
+/** The user's function that chooses partitions, if one does. */
+function placementOf(partitioner: Partitioner): TaskFunction | null {
+  return partitioner.type === 'custom' ? partitioner.f : null
 }
 
 /** The reduce side: buckets of all map tasks, in map order, made one partition. */
@@ -93,9 +108,8 @@ export async function combineBuckets(
 ): Promise<Bucket> {
   const table = reduceTable(shuffle.combiner!)
   for (const bucket of buckets) {
-    for (let i = 0; i < bucket.length; ) {
-      const end = Math.min(i + 4096, bucket.length)
-      for (; i < end; i++) table.add(bucket[i]![0], bucket[i]![1])
+    for (let from = 0; from < bucket.length; from += SLICE) {
+      addPairs(table, bucket, from, Math.min(from + SLICE, bucket.length), shuffle.combiner!)
       if (pacer.isDue) await pacer.turn()
     }
   }
@@ -105,8 +119,18 @@ export async function combineBuckets(
 /** As `readBuckets` for a shuffle that combines, at once. */
 export function combinedPairs(shuffle: PartitionedLineage, buckets: Iterable<Bucket>): Bucket {
   const table = reduceTable(shuffle.combiner!)
-  for (const bucket of buckets) for (const [key, value] of bucket) table.add(key, value)
+  for (const bucket of buckets) addPairs(table, bucket, 0, bucket.length, shuffle.combiner!)
   return table.take()
+}
+
+/** Adds bucket[from,to). What a function of the user's throws names its operator and shows the pair. */
+function addPairs(table: CombineTable, bucket: Bucket, from: number, to: number, combiner: Combiner): void {
+  let i = from
+  try {
+    for (; i < to; i++) table.add(bucket[i]![0], bucket[i]![1])
+  } catch (error) {
+    throw operatorFailure(error, combiner.mapSide ? combiner.mergeCombiners : combiner.mergeValue, bucket[i])
+  }
 }
 
 function reduceTable(combiner: Combiner): CombineTable {

@@ -6,11 +6,15 @@
 import { assertNever, MillraceError } from '../errors.js'
 import { ChunkedRecords } from '../rdd/chunked-records.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, NarrowOperation, PartitionedLineage } from '../rdd/lineage.js'
+import { isOfUser, operatorFailure, RecordError } from '../rdd/operator-failure.js'
 import { Pacer } from '../rdd/pacer.js'
 import { joined, type RecordArrays, RecordCollector } from '../rdd/record-arrays.js'
+import { noRecord } from '../rdd/reduction.js'
+import type { TaskFunction } from '../rdd/task-function.js'
 import { workOfTasks } from '../receiver/work-of-tasks.js'
 import { FoldState, type FusedLoop, type FusedOperation, fusedLoop, type Terminal } from './fused-loop.js'
 import { InputCount } from './input-count.js'
+import { type Opened, PulledRecords } from './pulled-records.js'
 
 /** Records in arrays of some hundreds: how every source hands out its partition. */
 export type Chunks = Iterable<readonly unknown[]>
@@ -172,22 +176,45 @@ class TaskRunner {
       case 'fold': {
         const state = new FoldState(operation.zero.call())
         await this.drive(parents[0]!, partition, { type: 'fold', add: operation.add }, state)
-        return [[operation.finish === null ? state.value : operation.finish.call(state.value)]]
+        if (operation.finish === null) return [[state.value]]
+        const { finish } = operation
+        return this.#results(finish, [], async () => [finish.call(state.value)])
       }
-      case 'iterate':
-        return chunked(await operation.f.call(await this.#pull(parents[0]!, partition), partition))
+      case 'iterate': {
+        const input = await this.#pull(parents[0]!, partition)
+        return this.#results(operation.f, [input], () => operation.f.call(input.records, partition))
+      }
       case 'zip': {
-        const iterators: Iterable<unknown>[] = []
-        for (const parent of parents) iterators.push(await this.#pull(parent, partition))
-        return chunked(await operation.f.call(iterators, partition))
+        const inputs: PulledRecords[] = []
+        for (const parent of parents) inputs.push(await this.#pull(parent, partition))
+        const sides = inputs.map(({ records }) => records)
+        return this.#results(operation.f, inputs, () => operation.f.call(sides, partition))
       }
       default:
         throw new MillraceError('INTERNAL', `A ${operation.type} is fused, not opened.`)
     }
   }
 
+  /**
+   * What a function makes of records that it pulls, in chunks. What it throws, at once or when its results are asked for, names its
+   * operator; where it has one input, the record it was given last is shown.
+   */
+  async #results(f: TaskFunction, inputs: readonly PulledRecords[], call: () => unknown): Promise<Chunks> {
+    if (!isOfUser(f)) return chunked((await call()) as Iterable<unknown>)
+    const failure = (thrown: unknown): unknown => {
+      const error = thrown instanceof RecordError ? thrown.error : thrown
+      if (inputs.some((input) => input.failure === error)) return error
+      return operatorFailure(thrown, f, inputs.length === 1 ? inputs[0]!.last : noRecord)
+    }
+    try {
+      return failingWith(failure, chunked((await call()) as Iterable<unknown>))
+    } catch (thrown) {
+      throw failure(thrown)
+    }
+  }
+
   /** The records of a partition one at a time, computed as they are asked for. */
-  async #pull(lineage: Lineage, partition: number): Promise<IterableIterator<unknown>> {
+  async #pull(lineage: Lineage, partition: number): Promise<PulledRecords> {
     const opened: Opened[] = []
     for (const { open, operations } of this.#branches(lineage, partition)) {
       opened.push({
@@ -195,7 +222,7 @@ class TaskRunner {
         loop: operations.length === 0 ? null : fusedLoop(operations, { type: 'collect' }),
       })
     }
-    return pulled(opened)
+    return new PulledRecords(opened)
   }
 }
 
@@ -203,30 +230,12 @@ function isFused(operation: NarrowOperation): operation is FusedOperation {
   return operation.type !== 'fold' && operation.type !== 'iterate' && operation.type !== 'zip'
 }
 
-/** A branch that is being read; no loop when its chunks are the records as they are. */
-interface Opened {
-  readonly chunks: Chunks
-  readonly loop: FusedLoop | null
-}
-
-/** Runs ahead of the consumer by a few records at first, by hundreds once it has shown that it wants them. */
-function* pulled(branches: readonly Opened[]): Generator<unknown, void> {
-  let size = 1
-  for (const { chunks, loop } of branches) {
-    for (const chunk of chunks) {
-      if (loop === null) {
-        for (let i = 0; i < chunk.length; i++) yield chunk[i]
-        continue
-      }
-      for (let from = 0; from < chunk.length; ) {
-        const to = Math.min(from + size, chunk.length)
-        const collector = new RecordCollector()
-        loop(chunk, from, to, collector)
-        for (const out of collector.arrays) for (let i = 0; i < out.length; i++) yield out[i]
-        from = to
-        if (size < 512) size *= 2
-      }
-    }
+/** Chunks, with another error in the place of what making them throws. */
+function* failingWith(failure: (thrown: unknown) => unknown, chunks: Chunks): Generator<readonly unknown[]> {
+  try {
+    yield* chunks
+  } catch (thrown) {
+    throw failure(thrown)
   }
 }
 

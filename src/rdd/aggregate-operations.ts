@@ -3,6 +3,7 @@ import { MillraceError } from '../errors.js'
 import { shuffled } from './combination.js'
 import { HyperLogLog, sketchBits } from './hyper-log-log.js'
 import { compareKeys, KeyedMap } from './keys.js'
+import { operatorFailure } from './operator-failure.js'
 import type { Item, Pair } from './pair.js'
 import { HashPartitioner } from './partitioner.js'
 import type { RDD } from './rdd.js'
@@ -12,9 +13,10 @@ import { libraryFunction, type TaskFunction, userFunction } from './task-functio
 export abstract class AggregateOperations extends SetOperations {
   /** All records made one by `f`, which must be associative and commutative. Rejects with `EMPTY_COLLECTION` when there are none. */
   async reduce<T extends Item>(this: RDD<T>, f: (a: T, b: T) => T): Promise<T> {
-    const partials = (await this.reducePartitions(userFunction(f)).run('reduce')).flat()
+    const merge = userFunction(f)
+    const partials = (await this.reducePartitions(merge).run('reduce')).flat()
     if (partials.length === 0) throw emptyCollection('reduce')
-    return partials.reduce((a, b) => f(a, b))
+    return merged(partials, merge)
   }
 
   /** As `reduce`, partial results merged in `depth` levels beside the data before the rest comes here. */
@@ -22,14 +24,14 @@ export abstract class AggregateOperations extends SetOperations {
     const merge = userFunction(f)
     const partials = (await inTree(this.reducePartitions(merge), merge, depth).run('treeReduce')).flat()
     if (partials.length === 0) throw emptyCollection('treeReduce')
-    return partials.reduce((a, b) => f(a, b))
+    return merged(partials, merge)
   }
 
   /** As `reduce`, starting from `zero` in every partition and once more when their results are merged. An empty RDD gives `zero`. */
   async fold<T extends Item>(this: RDD<T>, zero: T, f: (a: T, b: T) => T): Promise<T> {
     const merge = userFunction(f)
     const partials = await this.mapped<T>({ type: 'fold', zero: copyOf(zero), add: merge, finish: null }).run('fold')
-    return partials.flat().reduce((a, b) => f(a, b), structuredClone(zero))
+    return merged([structuredClone(zero), ...partials.flat()], merge)
   }
 
   /** As `fold`, with a result of another type: `sequence` adds a record, `combine` merges two results. */
@@ -47,9 +49,9 @@ export abstract class AggregateOperations extends SetOperations {
     combine: (a: U, b: U) => U,
   ): Promise<U> {
     const add = userFunction(sequence)
-    userFunction(combine)
+    const merge = userFunction(combine)
     const partials = await this.mapped<U>({ type: 'fold', zero: copyOf(zero), add, finish: null }).run('aggregate')
-    return partials.flat().reduce((a, b) => combine(a, b), structuredClone(zero))
+    return merged([structuredClone(zero), ...partials.flat()], merge)
   }
 
   /** As `aggregate`, partial results merged in `depth` levels beside the data; `zero` counts once per partition only. */
@@ -78,7 +80,7 @@ export abstract class AggregateOperations extends SetOperations {
     const merge = userFunction(combine)
     const folded = this.mapped<U>({ type: 'fold', zero: copyOf(zero), add, finish: null })
     const partials = (await inTree(folded, merge, depth).run('treeAggregate')).flat()
-    return partials.length === 0 ? structuredClone(zero) : partials.reduce((a, b) => combine(a, b))
+    return partials.length === 0 ? structuredClone(zero) : merged(partials, merge)
   }
 
   /** The greatest record, in the order of `compare`, or in the natural one. Rejects with `EMPTY_COLLECTION` when there is none. */
@@ -141,10 +143,22 @@ async function extreme<T>(
   sign: 1 | -1,
 ): Promise<T> {
   const order = compare === undefined ? naturalOrder() : userFunction(compare)
-  const partials = (await rdd.reducePartitions(chooser(order, sign)).run(action)).flat()
+  const choose = chooser(order, sign)
+  const partials = (await rdd.reducePartitions(choose).run(action)).flat()
   if (partials.length === 0) throw emptyCollection(action)
-  const choose = chooser(order, sign).call as (a: T, b: T) => T
-  return partials.reduce((a, b) => choose(a, b))
+  return merged(partials, choose)
+}
+
+/** Results of partitions made one, in the driver. What the function throws names its operator and shows the result it was given. */
+function merged<U>(partials: readonly U[], merge: TaskFunction): U {
+  let i = 0
+  try {
+    let result = partials[i++]!
+    for (; i < partials.length; i++) result = merge.call(result, partials[i])
+    return result
+  } catch (error) {
+    throw operatorFailure(error, merge, partials[i])
+  }
 }
 
 /** The natural order as a task function. @internal */

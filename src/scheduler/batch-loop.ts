@@ -41,6 +41,7 @@ export class BatchLoop {
   constructor(options: BatchLoopOptions) {
     const { graph, engine, bus, concurrentJobs, failurePolicy, within } = options
     this.#options = options
+    const jobsAt = (time: Time): Job[] => graph.jobsAt(time, failurePolicy.action !== 'stop')
     this.#scheduler = new JobScheduler({
       now: () => engine.clock.now(),
       bus,
@@ -50,12 +51,13 @@ export class BatchLoop {
       onCompleted: (time) => this.#complete(time),
       onFailed: (time, error) => this.#fail(time, error),
       onSkipped: (info, error) => this.#skip(info, error),
-      regenerate: (time) => graph.jobsAt(time),
+      regenerate: jobsAt,
     })
     this.#generator = new JobGenerator({
       graph,
       clock: engine.clock,
       receivers: engine.receivers,
+      jobsAt,
       submit: (jobs) => this.#scheduler.submit(jobs),
       onError: (time, error) => this.#fail(time, toError(error)),
     })

@@ -19,6 +19,8 @@ export interface JobGeneratorOptions {
   readonly graph: DStreamGraph
   readonly clock: BatchClock
   readonly receivers: ReceiverHost
+  /** The jobs of a batch whose input the graph has. */
+  readonly jobsAt: (time: Time) => readonly Job[]
   readonly submit: (jobs: JobSet) => void
   /** A batch whose jobs could not be made: its blocks stay allocated to it. */
   readonly onError: (time: Time, error: unknown) => void
@@ -147,11 +149,12 @@ export class JobGenerator {
   }
 
   async #generate(time: Time): Promise<void> {
-    const { graph, receivers, submit, onError } = this.#options
+    const { graph, receivers, jobsAt, submit, onError } = this.#options
     this.#pending.add(time)
     try {
       const blocks = await receivers.allocate(time)
-      const jobs = graph.generateJobs(time, blocks)
+      graph.takeInputs(time, blocks)
+      const jobs = jobsAt(time)
       await this.#checkpoint?.inputsTaken(time, graph)
       submit({ time, jobs, inputs: inputInfos(graph, blocks) })
     } catch (error) {

@@ -237,7 +237,7 @@ function submitted({ time, jobs, inputs }: JobSet, submissionTime: Time): BatchI
   }
 }
 
-/** The error of a batch: names the batch and the output, and keeps what the task's error said. */
+/** The error of a batch: names the batch and the output, which is the operator unless what failed named another, and keeps what the task's error said. */
 export function batchError(thrown: unknown, job: Job): MillraceError {
   const error = toError(thrown)
   const details = error instanceof MillraceError ? error.details : {}
@@ -246,7 +246,7 @@ export function batchError(thrown: unknown, job: Job): MillraceError {
     `Batch ${job.time} failed in output ${job.outputId} (${job.name}): ${error.message}`,
     {
       cause: error,
-      details: { ...details, batchTime: job.time, outputId: job.outputId },
+      details: { operator: job.name, ...details, batchTime: job.time, outputId: job.outputId },
     },
   )
 }

@@ -32,6 +32,8 @@ export interface FileHandle {
   truncate(bytes: number): Promise<void>
   /** Puts the content on disk. */
   datasync(): Promise<void>
+  /** True once it has no name any more: what is written to it is gone when it is closed. */
+  isDeleted(): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -134,6 +136,10 @@ class SystemFile implements FileHandle {
 
   datasync(): Promise<void> {
     return this.#handle.datasync()
+  }
+
+  async isDeleted(): Promise<boolean> {
+    return (await this.#handle.stat()).nlink === 0
   }
 
   close(): Promise<void> {

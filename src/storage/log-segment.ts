@@ -18,6 +18,8 @@ export interface NewRecord {
   readonly payloadBytes: number
 }
 
+/** A write to a file that has been deleted succeeds, so it is looked at this often. */
+const LOOK_MS = 1000
 const padding = Buffer.alloc(8)
 
 export class LogSegment {
@@ -30,6 +32,7 @@ export class LogSegment {
   #syncedBytes: number
   #isBroken = false
   #isClosed = false
+  #lookedAt = Number.NEGATIVE_INFINITY
 
   private constructor(file: FileHandle, { segment, salt, firstRecord }: SegmentHeader, isSynced: boolean) {
     this.#file = file
@@ -95,6 +98,7 @@ export class LogSegment {
       await writeFully(this.#file, chunks, this.#length)
       isWritten = true
       if (withSync) await this.#file.datasync()
+      await this.#assertThere()
     } catch (error) {
       // A failed sync may have dropped pages for good, so that segment is not used again; after a failed write it is.
       await this.#file.truncate(this.#length).then(
@@ -117,6 +121,14 @@ export class LogSegment {
     await this.#file.datasync()
     this.#syncedBytes = length
     return true
+  }
+
+  async #assertThere(): Promise<void> {
+    const now = performance.now()
+    if (now - this.#lookedAt < LOOK_MS) return
+    this.#lookedAt = now
+    if (await this.#file.isDeleted())
+      throw Object.assign(new Error(`${segmentName(this.number)} has been deleted`), { code: 'ENOENT' })
   }
 
   async close(): Promise<void> {

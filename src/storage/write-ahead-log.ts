@@ -113,7 +113,7 @@ export class WriteAheadLog {
   /**
    * Appends a record whose payload is `chunks`, one after another; they must not be changed until it resolves. Resolves to the
    * record's place, in the order of the calls. Rejects with `LOG_WRITE_FAILED` (the cause has the system's code: `ENOSPC`,
-   * `EROFS`, `EACCES` …): the log itself is whole then, and the append may be tried again. A rejected record is not in the log;
+   * `EROFS`, `EACCES` …; `ENOENT` when its files have been deleted, seen within a second): the log itself is whole then, and the append may be tried again. A rejected record is not in the log;
    * only if the disk also refuses to take it back and the process dies at once, it may be found at recovery.
    */
   append(type: number, chunks: readonly Uint8Array[]): Promise<LogPosition> {
@@ -303,6 +303,8 @@ function advice(cause: NodeJS.ErrnoException, then: string): string {
     case 'EACCES':
     case 'EPERM':
       return `permission is denied. Give this user the right to write there; then ${then}.`
+    case 'ENOENT':
+      return `its files have been deleted (${cause.message}). Nothing more is acknowledged; stop the job, put them back from a copy, or start with an empty checkpoint directory.`
     default:
       return `${cause.message}. Nothing more is acknowledged until it can.`
   }

@@ -105,3 +105,11 @@ test.each(['exit', 'uncaught', 'memory'])(
     expect((state.received as number[]).sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, n) => n))
   },
 )
+
+test('a batch that fails while the threads load the job ends the start, and the job with the error of the batch', async () => {
+  const ssc = await start('failing-job.ts', 'local[2]')
+  await expect(ssc.awaitTermination()).rejects.toMatchObject({
+    code: 'BATCH_FAILED',
+    message: expect.stringContaining('The table is not there'),
+  })
+})

@@ -89,6 +89,37 @@ describe('after a failed batch', () => {
     expect(again.batches).toEqual([[4000, ['a,2', 'c,1']]])
   })
 
+  it.each([
+    [
+      'retry',
+      [
+        [1000, ['a']],
+        [2000, ['b']],
+      ],
+      { completedBatches: 2, skippedBatches: 0 },
+    ],
+    ['skip', [[1000, ['a']]], { completedBatches: 1, skippedBatches: 1 }],
+  ])(
+    'the policy %s holds for the function of transform, which runs when the batch is made',
+    async (policy, expected, result) => {
+      let failures = 1
+      const describeJob: Describe = ({ ssc, hand, batches }) => {
+        const words = ssc.receiverStream(hand).transform((rdd, time) => {
+          if (time === 2000 && failures-- > 0) throw new Error('not now')
+          return rdd
+        })
+        words.foreachRDD(async (rdd, time) => void batches.push([time, await rdd.collect()]))
+      }
+      const run = await start({ conf: { 'millrace.batch.failurePolicy': policy }, describe: describeJob })
+      for (const word of ['a', 'b']) {
+        await run.hand.give(word)
+        await run.nextBatch()
+      }
+      expect(run.batches).toEqual(expected)
+      expect(await run.ssc.stop()).toMatchObject(result)
+    },
+  )
+
   it('the policy skip makes batches that waited behind the failed one without it', async () => {
     const conf = { 'millrace.batch.failurePolicy': 'skip' }
     const run = await start({ conf, describe: failing({ left: Number.POSITIVE_INFINITY }) })

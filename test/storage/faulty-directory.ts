@@ -140,6 +140,7 @@ export class FaultyDirectory implements DirectoryHandle {
         this.syncs++
         content.synced = seen
       },
+      isDeleted: async () => this.files.get(name) !== content,
       close: async () => {},
     }
   }

@@ -316,6 +316,20 @@ describe('a log whose disk fails', () => {
     expect(await texts(directory)).toEqual(['before', 'after'])
   })
 
+  it('refuses what comes when its files have been deleted: a write to them succeeds, and is gone with the process', async () => {
+    const path = await mkdtemp(join(tmpdir(), 'millrace-log-'))
+    const log = await WriteAheadLog.open(await openDirectory(path), () => {})
+    await rm(path, { recursive: true })
+    for (const text of ['a', 'b']) {
+      await expect(append(log, text)).rejects.toMatchObject({
+        code: 'LOG_WRITE_FAILED',
+        message: expect.stringContaining('its files have been deleted'),
+        details: { reason: 'ENOENT' },
+      })
+    }
+    await log.close()
+  })
+
   it('writes everything though the system takes a few bytes at a time', async () => {
     const directory = new FaultyDirectory()
     directory.writeLimit = 3

@@ -13,7 +13,7 @@ export interface PoolEvents {
   ended(thread: ExecutorThread, outcomes: readonly TaskOutcome[], isFree: boolean): void
   /** The thread is gone, with whatever it was running. */
   threadLost(thread: ExecutorThread, error: MillraceError): void
-  /** No thread can run this job. */
+  /** No thread can run this job, or none will any more. */
   failed(error: Error): void
 }
 
@@ -86,7 +86,8 @@ export class ThreadPool {
         ended: (outcomes, isFree) => events.ended(thread, outcomes, isFree),
         lost: (error) => {
           this.#threads.delete(id)
-          if (this.#isClosed) return
+          // Who waits for a thread, or for what it was running, waits no longer.
+          if (this.#isClosed) return events.failed(error)
           reporter.executorRemoved(id, 'tasks', error)
           if (!this.#ready.delete(id) && ++this.#failedStarts >= startsMax) {
             events.failed(error)
