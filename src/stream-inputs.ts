@@ -36,7 +36,7 @@ export abstract class StreamInputs {
 
   /** A stream of what `receiver` stores. One receiver feeds one stream. */
   receiverStream<T>(receiver: Receiver<T>): DStream<T> {
-    const node = new ReceiverNode(this.graph, 'receiverStream')
+    const node = new ReceiverNode(this.graph, receiver.constructor.name)
     this.addReceiver(node.streamId, receiver)
     return streamOf(node)
   }

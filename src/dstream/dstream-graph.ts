@@ -36,6 +36,8 @@ export interface EarlierRun {
 /** A node where data enters: it gets every batch's blocks, in order, before anyone asks it for an RDD. */
 export interface InputNode extends StreamNode {
   readonly streamId: number
+  /** The class of its receiver, or the operation that made it. */
+  readonly source: string
   /** Goes on where an earlier process ended. Called before any batch. Throws `UNSUPPORTED` when its input is gone with that process. */
   resume(run: EarlierRun): void
   /** What a later process must know once the batch of `time` was taken, as plain data; null when that is nothing new. */

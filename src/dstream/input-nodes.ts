@@ -8,10 +8,13 @@ import { StreamNode } from './stream-node.js'
 /** A stream of what one receiver stored. */
 export class ReceiverNode extends StreamNode implements InputNode {
   readonly streamId: number
+  readonly source: string
   readonly dependencies: readonly StreamNode[] = []
 
-  constructor(graph: DStreamGraph, operation: string) {
-    super(graph, operation)
+  /** `source` is the class of the receiver. */
+  constructor(graph: DStreamGraph, source: string) {
+    super(graph, 'receiverStream')
+    this.source = source
     this.streamId = graph.inputs.push(this) - 1
   }
 
@@ -75,6 +78,7 @@ export interface GeneratedOptions {
 /** A stream whose RDD of each batch the driver makes: queues, files, constants. */
 export class GeneratedNode extends StreamNode implements InputNode {
   readonly streamId: number
+  readonly source: string
   readonly dependencies: readonly StreamNode[] = []
   readonly #leftOut = new Set<Time>()
   /** Batches an earlier run completed: their RDDs are made only for those who look back at them. */
@@ -83,6 +87,7 @@ export class GeneratedNode extends StreamNode implements InputNode {
 
   constructor(graph: DStreamGraph, options: GeneratedOptions) {
     super(graph, options.operation)
+    this.source = options.operation
     this.streamId = graph.inputs.push(this) - 1
     this.#options = options
   }

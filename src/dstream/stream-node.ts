@@ -33,6 +33,11 @@ export abstract class StreamNode {
     this.#order = graph.add(this)
   }
 
+  /** The name the user gave, or null. */
+  get name(): string | null {
+    return this.#name
+  }
+
   /** `<order>-<operation>`, or the name the user gave: under this id functions and state are found again. */
   get id(): string {
     return this.#name ?? `${this.#order}-${this.operation}`

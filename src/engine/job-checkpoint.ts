@@ -16,7 +16,7 @@ export interface JobCheckpoint {
   /** True where the clock ticks for the batches that were begun and not finished, and for the times at which no process ran. */
   readonly clockCatchesUp: boolean
   /** Notes that a run begins. */
-  started(zeroTime: Time, nowMs: Time): Promise<void>
+  started(zeroTime: Time, nowMs: Time, graph: DStreamGraph): Promise<void>
   /** Gives every operator of the graph that has state its saved state back. Throws `CHECKPOINT_MISMATCH` for state of an operator there is not. */
   restoreState(graph: DStreamGraph): void
   /** Tells the inputs of the graph of the run before this one, if there was one. Throws `UNSUPPORTED` for an input that cannot go on. */

@@ -13,7 +13,7 @@ import { MillraceError, toError } from '../errors.js'
 import { type DirectoryHandle, openDirectory } from '../storage/directory-handle.js'
 import { DirectoryLock } from '../storage/directory-lock.js'
 import { Journal } from '../storage/journal.js'
-import { JOURNAL_FORMAT_VERSION, type JournalEvent } from '../storage/journal-events.js'
+import { type InputIdentity, JOURNAL_FORMAT_VERSION, type JournalEvent } from '../storage/journal-events.js'
 import type { SyncMode } from '../storage/write-ahead-log.js'
 import type { Time } from '../time.js'
 import { StateSaver } from './state-saver.js'
@@ -86,9 +86,18 @@ export class Checkpoint implements JobCheckpoint {
     return this.journal.state.lastAllocated
   }
 
-  async started(zeroTime: Time, nowMs: Time): Promise<void> {
+  async started(zeroTime: Time, nowMs: Time, graph: DStreamGraph): Promise<void> {
     const { job, batchMs, file, parallelism } = this.#options
-    const run = { job, batchMs, zeroTime, nowMs, parallelism: parallelism(), ...(file === null ? {} : { file }) }
+    const inputs = graph.inputs.map(({ name, source }) => ({ name, source }))
+    const run = {
+      job,
+      batchMs,
+      zeroTime,
+      nowMs,
+      inputs,
+      parallelism: parallelism(),
+      ...(file === null ? {} : { file }),
+    }
     await this.journal.record({ type: 'started', formatVersion: JOURNAL_FORMAT_VERSION, ...run })
   }
 
@@ -97,17 +106,21 @@ export class Checkpoint implements JobCheckpoint {
     this.#checkStreams(graph)
   }
 
-  /** Throws `CHECKPOINT_MISMATCH` when input that was acknowledged waits for an input stream that the graph no longer has. */
+  /** Throws `CHECKPOINT_MISMATCH` when what was received by an input stream would go to another one, or to none. */
   #checkStreams(graph: DStreamGraph): void {
+    const { directory } = this.#options
     const { batches, waiting } = this.journal.state
-    const known = new Set(graph.inputs.map(({ streamId }) => streamId))
-    const pending = [...batches.values()].flatMap(({ status, blocks }) => (status === 'pending' ? blocks : []))
-    for (const { block } of [...waiting.values(), ...pending]) {
-      if (known.has(block.streamId)) continue
+    const before = this.journal.state.latestOf<'started'>('started')?.inputs ?? []
+    const inBatches = [...batches.values()].flatMap(({ status, blocks }) => (status === 'skipped' ? [] : blocks))
+    for (const streamId of new Set([...waiting.values(), ...inBatches].map(({ block }) => block.streamId))) {
+      const was = before[streamId]
+      const is = graph.inputs[streamId]
+      if (was !== undefined && is !== undefined && isSame(was, is)) continue
+      const found = is === undefined ? `has ${graph.inputs.length}` : `has ${nameOf(is)} in its place`
       throw new MillraceError(
         'CHECKPOINT_MISMATCH',
-        `The checkpoint in ${this.#options.directory} holds received data that has not been processed, of input stream ${block.streamId}, and this job has ${known.size} (numbered from 0 in the order they are made). Run it once with the stream, stopped gracefully, or, to give up that data, use an empty checkpoint directory.`,
-        { details: { directory: this.#options.directory, stream: block.streamId } },
+        `The checkpoint in ${directory} holds received data that may still be needed, of input stream ${streamId} (${was === undefined ? 'unknown' : nameOf(was)}), and this job ${found} (they are numbered from 0 in the order they are made). Make the streams in the order they had, new ones last; or, to give up that data, use an empty checkpoint directory.`,
+        { details: { directory, stream: streamId } },
       )
     }
   }
@@ -184,6 +197,15 @@ async function takeDirectory(path: string): Promise<{ root: DirectoryHandle; loc
   } catch (error) {
     throw MillraceError.is(error) ? error : unavailable(path, error)
   }
+}
+
+/** True for streams of one name, or, where one of them has none, of one source. */
+function isSame(a: InputIdentity, b: InputIdentity): boolean {
+  return a.name !== null && b.name !== null ? a.name === b.name : a.source === b.source
+}
+
+function nameOf({ name, source }: InputIdentity): string {
+  return name ?? `of ${source}`
 }
 
 /** True for what the system said no to: a file in the place of a directory, no permission, a disk that does not answer. */

@@ -62,14 +62,14 @@ export class JobGenerator {
     this.#checkpoint = checkpoint
     const firstTime = checkpoint === null ? next : await this.#recover(checkpoint, next, downtime)
     if (this.#isStopped) return
-    await checkpoint?.started(zeroTime, clock.now())
+    await checkpoint?.started(zeroTime, clock.now(), graph)
     if (this.#isStopped) return
     clock.start(firstTime, graph.batchMs, (time) => this.#generate(time))
   }
 
   /**
-   * Stops the clock, once batches of an earlier run that are being made again are made. With `finish`, blocks that no batch has taken yet go to one more, cut early at the next batch time:
-   * waiting for a long interval to pass would gain nothing.
+   * Stops the clock, once batches of an earlier run that are being made again are made. With `finish`, blocks that no batch has taken
+   * yet go to one more, cut early at the next batch time: waiting for a long interval to pass would gain nothing.
    */
   async stop(finish: boolean): Promise<void> {
     const { graph, clock, receivers } = this.#options

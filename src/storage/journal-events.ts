@@ -10,6 +10,13 @@ import type { KeptContent } from './block-manager.js'
 import { deserializeRecords, serializeRecords } from './record-serializer.js'
 import type { Retained } from './retained-history.js'
 
+/** By what an input stream is known to be the same as one of an earlier run: the name it was given, or else what it comes from. */
+export interface InputIdentity {
+  readonly name: string | null
+  /** The class of its receiver, or the operation that made it. */
+  readonly source: string
+}
+
 export type JournalEvent =
   /** A run of the job began on this directory. */
   | {
@@ -19,6 +26,8 @@ export type JournalEvent =
       readonly batchMs: number
       readonly zeroTime: Time
       readonly nowMs: Time
+      /** The job's input streams, by number. */
+      readonly inputs: readonly InputIdentity[]
       /** The file that describes the job, where it is known: `millrace replay` finds it here. */
       readonly file?: string
       /** How many partitions a shuffle makes when nobody says. */
@@ -80,7 +89,7 @@ export type BlockAdded = Extract<JournalEvent, { type: 'blockAdded' }>
 /** How the bytes of a block are read: as serialized records, or by the stream's receiver. */
 export type BlockFormat = KeptContent['type']
 
-export const JOURNAL_FORMAT_VERSION = 2
+export const JOURNAL_FORMAT_VERSION = 3
 
 /** Record types of the log beneath. */
 const EVENT_RECORD = 1

@@ -257,6 +257,50 @@ describe('a job that starts again on its checkpoint directory', () => {
     await expect(start(1)).rejects.toMatchObject({ code: 'CHECKPOINT_MISMATCH', details: { stream: 1 } })
   })
 
+  describe('is refused when another stream would get what one had received', () => {
+    const streams =
+      (...names: (string | null)[]): Describe =>
+      ({ ssc, hand, batches }) => {
+        for (const [n, name] of names.entries()) {
+          const stream = ssc.receiverStream(name === 'plant' ? hand : new Hand())
+          if (name !== null) stream.named(name)
+          stream.foreachRDD(async (rdd, time) => void batches.push([time, [n, ...(await rdd.collect())].map(String)]))
+        }
+      }
+
+    it('in front of a named one', async () => {
+      const first = await start(0, { describe: streams('plant') })
+      await first.hand.give('acknowledged')
+      await first.ssc.stop()
+      await expect(start(1, { describe: streams('lab', 'plant') })).rejects.toMatchObject({
+        code: 'CHECKPOINT_MISMATCH',
+        message: expect.stringMatching(/of input stream 0 \(plant\), and this job has lab in its place/),
+        details: { stream: 0 },
+      })
+      const second = await start(2, { describe: streams('plant', 'lab') })
+      await second.nextBatch()
+      expect(second.batches).toContainEqual([1000, ['0', 'acknowledged']])
+    })
+
+    it('and not when nothing of it is left', async () => {
+      const first = await start(0, { describe: streams('plant') })
+      await first.hand.give('acknowledged')
+      await first.ssc.stop({ graceful: true })
+      expect(first.batches).toEqual([[1000, ['0', 'acknowledged']]])
+      const second = await start(1, { describe: streams('lab', 'plant') })
+      expect(second.ssc.getState()).toBe('ACTIVE')
+    })
+
+    it('nor when a stream gets its name only now', async () => {
+      const first = await start(0, { describe: ({ ssc, hand }) => ssc.receiverStream(hand).print() })
+      await first.hand.give('acknowledged')
+      await first.ssc.stop()
+      const second = await start(1, { describe: streams('plant') })
+      await second.nextBatch()
+      expect(second.batches).toEqual([[1000, ['0', 'acknowledged']]])
+    })
+  })
+
   it('does not give a block id twice', async () => {
     const first = await start(0)
     await first.hand.give('a')
