@@ -31,11 +31,14 @@ export abstract class StreamInputs {
   abstract readonly graph: DStreamGraph
 
   protected abstract now(): Time
+  /** Throws `ILLEGAL_ARGUMENT` unless it is a receiver that feeds no stream yet. */
+  protected abstract assertNew(receiver: Receiver<unknown>): void
   /** Has the engine run `receiver` for that stream. */
   protected abstract addReceiver(streamId: number, receiver: Receiver<unknown>): void
 
   /** A stream of what `receiver` stores. One receiver feeds one stream. */
   receiverStream<T>(receiver: Receiver<T>): DStream<T> {
+    this.assertNew(receiver)
     const node = new ReceiverNode(this.graph, receiver.constructor.name)
     this.addReceiver(node.streamId, receiver)
     return streamOf(node)

@@ -152,8 +152,11 @@ export class StreamingContext extends ProcessContexts {
     return this.#engine.clock.now()
   }
 
-  protected override addReceiver(streamId: number, receiver: Receiver<unknown>): void {
+  protected override assertNew(receiver: Receiver<unknown>): void {
     assertNewReceiver(receiver, this.#receivers.values())
+  }
+
+  protected override addReceiver(streamId: number, receiver: Receiver<unknown>): void {
     this.#receivers.set(streamId, receiver)
   }
 

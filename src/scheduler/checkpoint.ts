@@ -63,7 +63,7 @@ export class Checkpoint implements JobCheckpoint {
         options.onError('The log cannot be written; batches wait until it can', error)
       journal = await Journal.open(await root.directory('log'), { sync: options.sync, onError, onWaiting })
       const started = journal.state.latestOf<'started'>('started')
-      if (started !== null) assertSameJob(started, options)
+      if (started !== null) assertSameJob(started, options, JOURNAL_FORMAT_VERSION)
       const checkpoint = new Checkpoint(options, lock, journal)
       await checkpoint.#states.tidy()
       return checkpoint
@@ -226,15 +226,16 @@ export function neededFrom(graph: DStreamGraph, time: Time): Time {
   return time - graph.inputRememberMs + graph.batchMs + 1
 }
 
-/** Throws `CHECKPOINT_VERSION` or `CHECKPOINT_MISMATCH` unless what `started` says was written by this version for this job. */
+/** Throws `CHECKPOINT_VERSION` or `CHECKPOINT_MISMATCH` unless what `started` says was written in that format for this job. */
 export function assertSameJob(
   started: Pick<Started, 'formatVersion' | 'job' | 'batchMs'>,
   { job, batchMs, directory }: Pick<CheckpointedJob, 'job' | 'batchMs' | 'directory'>,
+  formatVersion: number,
 ): void {
-  if (started.formatVersion !== JOURNAL_FORMAT_VERSION) {
+  if (started.formatVersion !== formatVersion) {
     throw new MillraceError(
       'CHECKPOINT_VERSION',
-      `The checkpoint in ${directory} has format ${started.formatVersion}; this version of Millrace reads format ${JOURNAL_FORMAT_VERSION}. Finish it with the version that wrote it, or use an empty directory.`,
+      `The checkpoint in ${directory} has format ${started.formatVersion}; this version of Millrace reads format ${formatVersion}. Finish it with the version that wrote it, or use an empty directory.`,
       { details: { directory, version: started.formatVersion } },
     )
   }

@@ -5,7 +5,7 @@ import type { DStreamGraph, Job } from '../dstream/dstream-graph.js'
 import type { Engine } from '../engine/engine.js'
 import { MillraceError } from '../errors.js'
 import { openDirectory } from '../storage/directory-handle.js'
-import { decodeEvent, type JournalEvent } from '../storage/journal-events.js'
+import { decodeEvent, JOURNAL_FORMAT_VERSION, type JournalEvent } from '../storage/journal-events.js'
 import { JournalState, type LoggedBatch } from '../storage/journal-state.js'
 import { readLog } from '../storage/log-reader.js'
 import type { Time } from '../time.js'
@@ -74,11 +74,8 @@ export class RetainedBatches {
    */
   async jobsAt(time: Time, graph: DStreamGraph, engine: Engine): Promise<Job[]> {
     const { zeroTime } = this.started
-    assertSameJob(this.started, {
-      job: graph.context.appName,
-      batchMs: graph.batchMs,
-      directory: this.#directory,
-    })
+    const job = { job: graph.context.appName, batchMs: graph.batchMs, directory: this.#directory }
+    assertSameJob(this.started, job, JOURNAL_FORMAT_VERSION)
     if (engine.takeUp === undefined) {
       throw new MillraceError('UNSUPPORTED', 'A batch can be run again on local and local[N] only, not on Spark.')
     }

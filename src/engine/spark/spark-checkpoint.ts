@@ -101,7 +101,7 @@ export class SparkCheckpoint implements JobCheckpoint {
     const { files } = parts
     try {
       const jobFile = await files.read<JobFile>('millrace/job.json')
-      if (jobFile !== null) assertSameJob(jobFile, job)
+      if (jobFile !== null) assertSameJob(jobFile, job, FORMAT_VERSION)
       const batches = await files.readAll<BatchFile>('millrace/batches')
       const inputs = await files.read<InputsFile>('millrace/inputs.json')
       const checkpoint = new SparkCheckpoint(job, parts, {
