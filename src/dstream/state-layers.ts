@@ -1,10 +1,11 @@
 /** What tasks do with layers of saved state: find what changed since the one before, and put them together again. */
 import { zipped } from '../rdd/combination.js'
 import { canonicalKey, KeyedMap } from '../rdd/keys.js'
-import { Pacer } from '../rdd/pacer.js'
+import { inTurns, Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import { type LibraryFunction, libraryFunction } from '../rdd/task-function.js'
+import { DeferredChunk } from '../storage/deferred-chunk.js'
 import { LayerChanges, type LayerRecord } from '../storage/layers.js'
 import { CHUNK_RECORDS, type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
 import { serializeRecords } from '../storage/record-serializer.js'
@@ -20,8 +21,8 @@ export const changedStates: () => LibraryFunction = libraryFunction(
   () =>
     async ([[before], [after]]: readonly [Iterable<StatePartition>, Iterable<StatePartition>]) => {
       const { removed, changed } = after!.states.changesSince(before!.states)
-      const chunks = removed.length === 0 ? [] : await inTurns(encodedChunks([removed.map((key) => [key])]))
-      return chunks.concat(await inTurns(chunksOfEntries(changed)))
+      const gone = await inTurns(encodedChunks([removed.map((key) => [key])]))
+      return [...gone, ...(await inTurns(chunksOfEntries(changed)))]
     },
 )
 
@@ -101,32 +102,31 @@ export const encodedLayer: () => LibraryFunction = libraryFunction(
   () => (records: Iterable<unknown>) => inTurns(encodedChunks([Array.from(records)])),
 )
 
-/** Entries as records `[key, [state, time]]`, in columns from the start: none of the arrays is made. */
-function* chunksOfEntries(entries: readonly StateEntry[]): Generator<EncodedChunk> {
+/** Entries as records `[key, [state, time]]`. An entry stays as it is, and unless it holds an object so does its state: it can be encoded later. */
+function* chunksOfEntries(entries: readonly StateEntry[]): Generator<EncodedChunk | DeferredChunk> {
   for (let from = 0; from < entries.length; from += CHUNK_RECORDS) {
-    const length = Math.min(CHUNK_RECORDS, entries.length - from)
-    const keys = new Array<unknown>(length)
-    const states = new Array<unknown>(length)
-    const times = new Array<unknown>(length)
-    for (let i = 0; i < length; i++) {
-      const entry = entries[from + i]!
-      keys[i] = entry.key
-      states[i] = entry.state
-      times[i] = entry.time
-    }
-    yield [length, serializeRecords(new PairColumns(keys, new PairColumns(states, times)))]
+    const some = entries.slice(from, from + CHUNK_RECORDS)
+    yield some.every(isUnchangeable) ? new DeferredChunk(() => encodedEntries(some)) : encodedEntries(some)
   }
 }
 
-/** The chunks, with turns for others between them. */
-async function inTurns(chunks: Iterable<EncodedChunk>): Promise<EncodedChunk[]> {
-  const pacer = new Pacer()
-  const encoded: EncodedChunk[] = []
-  for (const chunk of chunks) {
-    encoded.push(chunk)
-    if (pacer.isDue) await pacer.turn()
+/** In columns from the start: none of the records is made. */
+function encodedEntries(entries: readonly StateEntry[]): EncodedChunk {
+  const { length } = entries
+  const keys = new Array<unknown>(length)
+  const states = new Array<unknown>(length)
+  const times = new Array<unknown>(length)
+  for (let i = 0; i < length; i++) {
+    const entry = entries[i]!
+    keys[i] = entry.key
+    states[i] = entry.state
+    times[i] = entry.time
   }
-  return encoded
+  return [length, serializeRecords(new PairColumns(keys, new PairColumns(states, times)))]
+}
+
+function isUnchangeable({ key, state }: StateEntry): boolean {
+  return typeof key !== 'object' && typeof state !== 'object'
 }
 
 function placesOf(pairs: readonly Pair<unknown, unknown>[]): KeyedMap<number> {

@@ -29,3 +29,14 @@ export async function forEachPaced<T>(records: Iterable<T>, pacer: Pacer, f: (re
     if ((++n & 255) === 0 && pacer.isDue) await pacer.turn()
   }
 }
+
+/** What an iterator gives that takes long for each, with turns for others between them. */
+export async function inTurns<T>(iterator: Iterable<T>): Promise<T[]> {
+  const pacer = new Pacer()
+  const all: T[] = []
+  for (const one of iterator) {
+    all.push(one)
+    if (pacer.isDue) await pacer.turn()
+  }
+  return all
+}

@@ -9,9 +9,11 @@ import type { DStreamGraph } from '../dstream/dstream-graph.js'
 import type { StreamNode } from '../dstream/stream-node.js'
 import { MillraceError, toError } from '../errors.js'
 import type { JobDescription } from '../rdd/job-runner.js'
+import { inTurns } from '../rdd/pacer.js'
 import { samePartitioner } from '../rdd/partitioner.js'
 import type { RDD } from '../rdd/rdd.js'
 import { joined } from '../rdd/record-arrays.js'
+import { allEncoded, type DeferredChunk } from '../storage/deferred-chunk.js'
 import { openDirectory } from '../storage/directory-handle.js'
 import type { Journal } from '../storage/journal.js'
 import type { JournalEvent } from '../storage/journal-events.js'
@@ -43,7 +45,7 @@ interface Layer {
   readonly operator: string
   readonly operation: string
   readonly time: Time
-  readonly partitions: readonly (readonly EncodedChunk[])[]
+  readonly partitions: readonly (readonly (EncodedChunk | DeferredChunk)[])[]
   readonly rdd: RDD<unknown>
   /** True if it lies on what was saved before; else it is the whole. */
   readonly isChanges: boolean
@@ -177,7 +179,7 @@ export class StateSaver {
       const changes = this.#changes(node, before, rdd)
       const { lineage } = changes ?? node.encoded(rdd)
       const job: JobDescription = { batchTime: time, outputId: null, name: `save the state of ${operator}` }
-      const partitions = (await rdd.context.runner.collect(lineage, null, job)).map(joined) as EncodedChunk[][]
+      const partitions = (await rdd.context.runner.collect(lineage, null, job)).map(joined) as Layer['partitions']
       const isChanges = changes !== null
       this.#saving = Promise.all([this.#saving, recorded])
         .then(() => this.#write({ operator, operation: node.operation, time, partitions, rdd, isChanges }))
@@ -192,7 +194,9 @@ export class StateSaver {
     const layer = String(time)
     try {
       const directory = await this.#layers.open(operator, layer)
-      await Promise.all(partitions.map((chunks, partition) => createPartition(directory, partition, chunks)))
+      const encoded: EncodedChunk[][] = []
+      for (const chunks of partitions) encoded.push(await inTurns(allEncoded(chunks)))
+      await Promise.all(encoded.map((chunks, partition) => createPartition(directory, partition, chunks)))
       await directory.sync()
       await this.#layers.syncNames(operator)
       const before = this.#saved(operator)

@@ -1,7 +1,7 @@
 /** Runs tasks where their blocks are: one block manager, one store of shuffle output, in one thread. */
 import { MillraceError } from '../../errors.js'
 import type { BlockInfo, CheckpointedLineage, Lineage, PartitionedLineage } from '../../rdd/lineage.js'
-import { Pacer } from '../../rdd/pacer.js'
+import { inTurns } from '../../rdd/pacer.js'
 import { type RecordArrays, recordsIn } from '../../rdd/record-arrays.js'
 import type { Receiver } from '../../receiver/receiver.js'
 import type { TaskMetrics } from '../../scheduler/task-info.js'
@@ -14,7 +14,7 @@ import {
 } from '../../storage/block-manager.js'
 import { openDirectory } from '../../storage/directory-handle.js'
 import { LoggedBlocks } from '../../storage/logged-blocks.js'
-import { type EncodedChunk, encodedChunks, readPartition, writePartition } from '../../storage/partition-file.js'
+import { encodedChunks, readPartition, writePartition } from '../../storage/partition-file.js'
 import { recordsOf } from '../../storage/record-frames.js'
 import { readStored } from '../../storage/stored-bytes.js'
 import { InputCount } from '../input-count.js'
@@ -175,12 +175,7 @@ export class Executor implements TaskInputs {
   }
 
   async #save(records: RecordArrays, partition: number, directory: string): Promise<number> {
-    const pacer = new Pacer()
-    const chunks: EncodedChunk[] = []
-    for (const chunk of encodedChunks(records)) {
-      chunks.push(chunk)
-      if (pacer.isDue) await pacer.turn()
-    }
+    const chunks = await inTurns(encodedChunks(records))
     return writePartition(await openDirectory(directory), partition, chunks)
   }
 
