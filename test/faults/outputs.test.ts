@@ -1,0 +1,139 @@
+/**
+ * The outputs that docs/reliability.md calls exactly once are so when their programs are killed: the SQL example as it stands there,
+ * `saveAsTextFiles`, and a function that writes beside and renames. Batches are torn in the middle of writing, and run again.
+ */
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, watch } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import openSqlite from 'sql.js/dist/sql-wasm-inline.js'
+import { expect, it, onTestFinished } from 'vitest'
+import { files, type RunningCli, startCli } from '../cli/cli.js'
+import { Mosquitto } from '../support/mosquitto.js'
+import { randomNumbers } from '../support/random-numbers.js'
+import { RawPublisher } from '../support/raw-publisher.js'
+
+const budget = Number(process.env.MILLRACE_BUDGET ?? 1)
+const seed = Number(process.env.MILLRACE_SEED ?? 1)
+const example = fileURLToPath(new URL('../../examples/counts-into-sql.ts', import.meta.url))
+
+const job = `
+import { rename, writeFile } from 'node:fs/promises'
+import { defineJob, MqttStringReceiver } from 'millrace'
+
+export default defineJob({ name: 'word-files', batchInterval: '100ms' }, (ssc) => {
+  const lines = ssc.receiverStream(new MqttStringReceiver(process.env.MQTT_URL!, 'words', { clientId: 'word-files' }))
+  lines.saveAsTextFiles('text', 'txt')
+  lines.foreachRDD(async (rdd, time) => {
+    await writeFile(\`own-\${time}.tmp\`, (await rdd.collect()).join('\\n'))
+    await rename(\`own-\${time}.tmp\`, \`own-\${time}\`)
+  })
+})
+`
+
+/** A program that is killed and started again, always with the same arguments. */
+class Program {
+  readonly clientId: string
+  readonly #writes: RegExp
+  readonly #start: () => RunningCli
+  #running: RunningCli
+
+  constructor(clientId: string, job: string, writes: RegExp, cwd: string, env: Record<string, string>) {
+    this.clientId = clientId
+    this.#writes = writes
+    this.#start = () => startCli(['run', job, '--checkpoint', join(cwd, clientId)], { cwd, env })
+    this.#running = this.#start()
+  }
+
+  /** Resolves when it begins to write a file or has put one in its place. */
+  async writes(cwd: string): Promise<void> {
+    const watcher = watch(cwd)
+    for (let name = ''; !this.#writes.test(name); ) [, name] = (await once(watcher, 'change')) as [string, string]
+    watcher.close()
+  }
+
+  async killAndRestart(): Promise<void> {
+    this.#running.signal('SIGKILL')
+    const { signal, stderr } = await this.#running.ended
+    expect(signal, stderr).toBe('SIGKILL')
+    this.#running = this.#start()
+  }
+
+  async stop(): Promise<void> {
+    this.#running.signal('SIGTERM')
+    const { status, stderr } = await this.#running.ended
+    expect(status, stderr).toBe(0)
+  }
+}
+
+/** The lines of complete files: what a reader sees who keeps to the names. */
+const linesOf = (cwd: string, name: RegExp): string[] =>
+  readdirSync(cwd, { recursive: true })
+    .filter((path) => name.test(String(path)))
+    .flatMap((path) => readFileSync(join(cwd, String(path)), 'utf8').split('\n'))
+    .filter((line) => line !== '')
+
+it('writes every message once into SQL and into files, however often the programs are killed', {
+  timeout: 600_000 * Math.max(budget, 1),
+}, async () => {
+  const kills = Math.ceil(12 * budget)
+  const random = randomNumbers(seed)
+  const cwd = files({ 'word-files.ts': job })
+  const broker = await Mosquitto.start({ config: ['max_queued_messages 0', 'max_inflight_messages 0'] })
+  onTestFinished(() => broker.close())
+  const env = { MQTT_URL: broker.url, DATABASE: join(cwd, 'counts.sqlite') }
+  const programs = [
+    new Program('counts-into-sql', example, /sqlite$/, cwd, env),
+    new Program('word-files', join(cwd, 'word-files.ts'), /^(text|own)-/, cwd, env),
+  ]
+  for (const { clientId } of programs) {
+    while (!broker.log.includes(`Sending SUBACK to ${clientId}`))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  const publisher = new RawPublisher(broker.port, 'words')
+  await publisher.connect()
+  const published: string[] = []
+  let isOver = false
+  const publishing = (async () => {
+    while (!isOver) {
+      const some = Array.from({ length: 20 }, (_, i) => `word-${published.length + i}`)
+      published.push(...some)
+      await publisher.publish(some)
+      await new Promise((resolve) => setTimeout(resolve, 40))
+    }
+    await publisher.finished()
+    await publisher.close()
+  })()
+  for (let kill = 0; kill < kills; kill++) {
+    const program = programs[kill % programs.length]!
+    await new Promise((resolve) => setTimeout(resolve, random() * 3000))
+    // Half of the moments are just after something was written: is the batch done, or will it run again?
+    if (random() < 0.5) await program.writes(cwd)
+    await program.killAndRestart()
+  }
+  isOver = true
+  await publishing
+
+  const { Database } = await openSqlite()
+  const counted = (): readonly (readonly [string, number])[] => {
+    if (!existsSync(env.DATABASE)) return []
+    const database = new Database(readFileSync(env.DATABASE))
+    const [table] = database.exec('SELECT word, n FROM counts')
+    database.close()
+    return (table?.values ?? []) as unknown as [string, number][]
+  }
+  const written = {
+    text: () => linesOf(cwd, /^text-\d+\.txt\/part-\d+$/),
+    own: () => linesOf(cwd, /^own-\d+$/),
+    sql: () => counted().flatMap(([word, n]) => new Array<string>(n).fill(word)),
+  }
+  const expected = published.toSorted()
+  for (const [output, lines] of Object.entries(written)) {
+    // What is there once more would be seen as well: all have come when as many lines have.
+    for (const deadline = Date.now() + 120_000; lines().length < published.length && Date.now() < deadline; )
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(lines().sort(), output).toEqual(expected)
+  }
+  for (const program of programs) await program.stop()
+  for (const [output, lines] of Object.entries(written)) expect(lines().sort(), output).toEqual(expected)
+})
