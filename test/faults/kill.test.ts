@@ -237,9 +237,14 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
       await program.end('SIGKILL')
       if (isPowerLoss) await cutPower(list, join(checkpoint, 'log'))
       program.start()
-      // Now and then it may come through, while more is published. Mosquitto forgets over a restart how much may be in flight, and sends all
-      // that waits before it reads an acknowledgement: nothing would ever come of that in lives that become too short for it.
-      if (kill % 25 === 24) await allOut(publishing.published)
+      // Now and then it may come through, and nothing is published until it has. Mosquitto forgets over a restart how much may be in flight,
+      // and sends all that waits before it reads an acknowledgement: nothing would ever come of that in lives that become too short for
+      // it, and a thousand kills would leave tens of millions to wait.
+      if (kill % 25 === 24) {
+        await publishing.pause()
+        await allOut(publishing.published)
+        await publishing.start()
+      }
     }
     await publishing.pause()
     proxy.cutEvery(null)
