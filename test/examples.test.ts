@@ -1,14 +1,14 @@
 /** Every example runs, as a person would run it, against a real broker. */
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
-import openSqlite from 'sql.js/dist/sql-wasm-inline.js'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
 import { files, printedBatches, startCli } from './cli/cli.js'
 import { Mosquitto } from './support/mosquitto.js'
+import { sqlCounts } from './support/sql-counts.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 let broker: Mosquitto
@@ -28,11 +28,6 @@ async function printed(name: string, until: RegExp, env: Record<string, string> 
   const { status, stdout, stderr } = await running.ended
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   return printedBatches(stdout).filter((batch) => batch.length > 0)
-}
-
-/** Resolves when the client is subscribed. */
-async function subscribed(clientId: string): Promise<void> {
-  while (!broker.log.includes(`Sending SUBACK to ${clientId}`)) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
 const tested: Readonly<Record<string, () => Promise<void>>> = {
@@ -59,21 +54,14 @@ const tested: Readonly<Record<string, () => Promise<void>>> = {
   async 'counts-into-sql'() {
     const cwd = files({})
     const env = { MQTT_URL: broker.url, DATABASE: join(cwd, 'counts.sqlite') }
-    const { Database } = await openSqlite()
-    const counts = (): unknown => {
-      if (!existsSync(env.DATABASE)) return null
-      const database = new Database(readFileSync(env.DATABASE))
-      const [table] = database.exec('SELECT * FROM counts ORDER BY word')
-      database.close()
-      return table?.values ?? null
-    }
     const until = async (expected: unknown): Promise<void> => {
-      while (!isDeepStrictEqual(counts(), expected)) await new Promise((resolve) => setTimeout(resolve, 50))
+      while (!isDeepStrictEqual(await sqlCounts(env.DATABASE), expected))
+        await new Promise((resolve) => setTimeout(resolve, 50))
     }
     const args = ['run', join(root, 'examples/counts-into-sql.ts'), '--checkpoint', join(cwd, 'checkpoint')]
     const first = startCli(args, { cwd: root, env })
     await until(null)
-    await subscribed('counts-into-sql')
+    await broker.subscribed('counts-into-sql')
     await broker.publish('words', 'the mill')
     await until([
       ['mill', 1],

@@ -5,7 +5,7 @@ import { inTurns, Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import { type LibraryFunction, libraryFunction } from '../rdd/task-function.js'
-import { DeferredChunk } from '../storage/deferred-chunk.js'
+import { DeferredChunk, type LayerChunk } from '../storage/deferred-chunk.js'
 import { LayerChanges, type LayerRecord } from '../storage/layers.js'
 import { CHUNK_RECORDS, type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
 import { serializeRecords } from '../storage/record-serializer.js'
@@ -103,7 +103,7 @@ export const encodedLayer: () => LibraryFunction = libraryFunction(
 )
 
 /** Entries as records `[key, [state, time]]`. An entry stays as it is, and unless it holds an object so does its state: it can be encoded later. */
-function* chunksOfEntries(entries: readonly StateEntry[]): Generator<EncodedChunk | DeferredChunk> {
+function* chunksOfEntries(entries: readonly StateEntry[]): Generator<LayerChunk> {
   for (let from = 0; from < entries.length; from += CHUNK_RECORDS) {
     const some = entries.slice(from, from + CHUNK_RECORDS)
     yield some.every(isUnchangeable) ? new DeferredChunk(() => encodedEntries(some)) : encodedEntries(some)

@@ -13,7 +13,7 @@ import { inTurns } from '../rdd/pacer.js'
 import { samePartitioner } from '../rdd/partitioner.js'
 import type { RDD } from '../rdd/rdd.js'
 import { joined } from '../rdd/record-arrays.js'
-import { allEncoded, type DeferredChunk } from '../storage/deferred-chunk.js'
+import { allEncoded, type LayerChunk } from '../storage/deferred-chunk.js'
 import { openDirectory } from '../storage/directory-handle.js'
 import type { Journal } from '../storage/journal.js'
 import type { JournalEvent } from '../storage/journal-events.js'
@@ -45,7 +45,7 @@ interface Layer {
   readonly operator: string
   readonly operation: string
   readonly time: Time
-  readonly partitions: readonly (readonly (EncodedChunk | DeferredChunk)[])[]
+  readonly partitions: readonly (readonly LayerChunk[])[]
   readonly rdd: RDD<unknown>
   /** True if it lies on what was saved before; else it is the whole. */
   readonly isChanges: boolean
@@ -179,7 +179,7 @@ export class StateSaver {
       const changes = this.#changes(node, before, rdd)
       const { lineage } = changes ?? node.encoded(rdd)
       const job: JobDescription = { batchTime: time, outputId: null, name: `save the state of ${operator}` }
-      const partitions = (await rdd.context.runner.collect(lineage, null, job)).map(joined) as Layer['partitions']
+      const partitions = (await rdd.context.runner.collect(lineage, null, job)).map(joined) as LayerChunk[][]
       const isChanges = changes !== null
       this.#saving = Promise.all([this.#saving, recorded])
         .then(() => this.#write({ operator, operation: node.operation, time, partitions, rdd, isChanges }))

@@ -5,6 +5,9 @@
 import type { EncodedChunk } from './partition-file.js'
 import { storableClass } from './record-format.js'
 
+/** A chunk of a layer as tasks give it. */
+export type LayerChunk = EncodedChunk | DeferredChunk
+
 export class DeferredChunk {
   readonly #encode: () => EncodedChunk
 
@@ -26,6 +29,6 @@ storableClass(
 )
 
 /** The chunks, each encoded when it is asked for. Throws `NOT_SERIALIZABLE`. */
-export function* allEncoded(chunks: Iterable<EncodedChunk | DeferredChunk>): Generator<EncodedChunk> {
+export function* allEncoded(chunks: Iterable<LayerChunk>): Generator<EncodedChunk> {
   for (const chunk of chunks) yield chunk instanceof DeferredChunk ? chunk.encoded() : chunk
 }

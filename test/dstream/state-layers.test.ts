@@ -2,11 +2,10 @@
 import { expect, test } from 'vitest'
 import { changedStates } from '../../dist/dstream/state-layers.js'
 import { StateMap } from '../../dist/dstream/state-map.js'
-import { allEncoded, DeferredChunk } from '../../dist/storage/deferred-chunk.js'
-import type { EncodedChunk } from '../../dist/storage/partition-file.js'
+import { allEncoded, DeferredChunk, type LayerChunk } from '../../dist/storage/deferred-chunk.js'
 import { deserializeRecords, serializeRecords } from '../../dist/storage/record-serializer.js'
 
-type Chunks = readonly (EncodedChunk | DeferredChunk)[]
+type Chunks = readonly LayerChunk[]
 
 /** The chunks of what `change` does to the states of keys a and b. */
 async function changed(first: unknown, change: (states: StateMap) => void) {

@@ -239,7 +239,7 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
       program.start()
       // Now and then it may come through, and nothing is published until it has. Mosquitto forgets over a restart how much may be in flight,
       // and sends all that waits before it reads an acknowledgement: nothing would ever come of that in lives that become too short for
-      // it, and a thousand kills would leave tens of millions to wait.
+      // it, and a thousand kills would leave more to wait than the log remembers, which then comes out again.
       if (kill % 25 === 24) {
         await publishing.pause()
         await allOut(publishing.published)

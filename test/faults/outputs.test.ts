@@ -3,15 +3,15 @@
  * `saveAsTextFiles`, and a function that writes beside and renames. Batches are torn in the middle of writing, and run again.
  */
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, watch } from 'node:fs'
+import { readdirSync, readFileSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import openSqlite from 'sql.js/dist/sql-wasm-inline.js'
 import { expect, it, onTestFinished } from 'vitest'
 import { files, type RunningCli, startCli } from '../cli/cli.js'
 import { Mosquitto } from '../support/mosquitto.js'
 import { randomNumbers } from '../support/random-numbers.js'
 import { RawPublisher } from '../support/raw-publisher.js'
+import { sqlCounts } from '../support/sql-counts.js'
 
 const budget = Number(process.env.MILLRACE_BUDGET ?? 1)
 const seed = Number(process.env.MILLRACE_SEED ?? 1)
@@ -86,14 +86,14 @@ it('writes every message once into SQL and into files, however often the program
     new Program('counts-into-sql', example, /sqlite$/, cwd, env),
     new Program('word-files', join(cwd, 'word-files.ts'), /^(text|own)-/, cwd, env),
   ]
-  for (const { clientId } of programs) {
-    while (!broker.log.includes(`Sending SUBACK to ${clientId}`))
-      await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+  for (const { clientId } of programs) await broker.subscribed(clientId)
   const publisher = new RawPublisher(broker.port, 'words')
   await publisher.connect()
   const published: string[] = []
   let isOver = false
+  onTestFinished(() => {
+    isOver = true
+  })
   const publishing = (async () => {
     while (!isOver) {
       const some = Array.from({ length: 20 }, (_, i) => `word-${published.length + i}`)
@@ -114,26 +114,18 @@ it('writes every message once into SQL and into files, however often the program
   isOver = true
   await publishing
 
-  const { Database } = await openSqlite()
-  const counted = (): readonly (readonly [string, number])[] => {
-    if (!existsSync(env.DATABASE)) return []
-    const database = new Database(readFileSync(env.DATABASE))
-    const [table] = database.exec('SELECT word, n FROM counts')
-    database.close()
-    return (table?.values ?? []) as unknown as [string, number][]
-  }
   const written = {
-    text: () => linesOf(cwd, /^text-\d+\.txt\/part-\d+$/),
-    own: () => linesOf(cwd, /^own-\d+$/),
-    sql: () => counted().flatMap(([word, n]) => new Array<string>(n).fill(word)),
+    text: async () => linesOf(cwd, /^text-\d+\.txt\/part-\d+$/),
+    own: async () => linesOf(cwd, /^own-\d+$/),
+    sql: async () => ((await sqlCounts(env.DATABASE)) ?? []).flatMap(([word, n]) => new Array<string>(n).fill(word)),
   }
   const expected = published.toSorted()
   for (const [output, lines] of Object.entries(written)) {
     // What is there once more would be seen as well: all have come when as many lines have.
-    for (const deadline = Date.now() + 120_000; lines().length < published.length && Date.now() < deadline; )
+    for (const deadline = Date.now() + 120_000; (await lines()).length < published.length && Date.now() < deadline; )
       await new Promise((resolve) => setTimeout(resolve, 200))
-    expect(lines().sort(), output).toEqual(expected)
+    expect((await lines()).sort(), output).toEqual(expected)
   }
   for (const program of programs) await program.stop()
-  for (const [output, lines] of Object.entries(written)) expect(lines().sort(), output).toEqual(expected)
+  for (const [output, lines] of Object.entries(written)) expect((await lines()).sort(), output).toEqual(expected)
 })

@@ -113,6 +113,11 @@ export class Mosquitto {
     await rm(this.directory, { recursive: true, force: true })
   }
 
+  /** Resolves when the client is subscribed. */
+  async subscribed(clientId: string): Promise<void> {
+    while (!this.log.includes(`Sending SUBACK to ${clientId}`)) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+
   /** Publishes with mosquitto_pub, the C client. `arguments_` follow `-t topic`. */
   async publish(topic: string, payload: string | Buffer, ...rest: string[]): Promise<void> {
     const file = join(this.directory, `payload-${process.hrtime.bigint()}`)
