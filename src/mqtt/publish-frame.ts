@@ -18,12 +18,6 @@ export interface FrameRun {
   readonly version: 4 | 5
 }
 
-/** A frame and the bytes it lies in. */
-export interface PlacedFrame {
-  readonly block: Buffer
-  readonly contents: PublishFrame
-}
-
 /** Reads the frame at `at`, which is whole and valid. */
 export function readFrame(bytes: Buffer, at: number, version: 4 | 5): PublishFrame {
   const flags = bytes[at]!
@@ -41,22 +35,10 @@ export function readFrame(bytes: Buffer, at: number, version: 4 | 5): PublishFra
   return { packetId, isDup: (flags & 8) !== 0, topicStart, topicEnd, payloadStart, end }
 }
 
-/** The frames that have packet ids, in order. */
-export function framesWithIds(runs: readonly FrameRun[]): PlacedFrame[] {
-  const frames: PlacedFrame[] = []
-  for (const { bytes, start, version } of runs) {
-    for (let at = start; at < bytes.length; ) {
-      const contents = readFrame(bytes, at, version)
-      if (contents.packetId !== 0) frames.push({ block: bytes, contents })
-      at = contents.end
-    }
-  }
-  return frames
-}
-
-/** True when `came`, in `bytes`, has the topic and the payload of `stored`. */
-export function isSameMessage({ block, contents: stored }: PlacedFrame, bytes: Buffer, came: PublishFrame): boolean {
+/** True when `came`, in `bytes`, has the packet id, the topic and the payload of `stored`, in `block`. */
+export function isSameMessage(block: Buffer, stored: PublishFrame, bytes: Buffer, came: PublishFrame): boolean {
   return (
+    stored.packetId === came.packetId &&
     block.compare(bytes, came.topicStart, came.topicEnd, stored.topicStart, stored.topicEnd) === 0 &&
     block.compare(bytes, came.payloadStart, came.end, stored.payloadStart, stored.end) === 0
   )

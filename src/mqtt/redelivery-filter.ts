@@ -18,8 +18,9 @@
  */
 
 import { PacketIdOrder } from './packet-id-order.js'
-import { framesWithIds, isSameMessage, type PlacedFrame, type PublishFrame, readFrame } from './publish-frame.js'
+import { type PublishFrame, readFrame } from './publish-frame.js'
 import { StoredTail, type TailBlock } from './stored-tail.js'
+import { TailIndex } from './tail-index.js'
 
 export interface RedeliveryMetrics {
   /** Messages left out because they are stored already. */
@@ -51,10 +52,9 @@ export class RedeliveryFilter {
   readonly #tail = new StoredTail()
   readonly #ids = new PacketIdOrder()
   #isOtherBroker = false
-  /** While a resumed session may still repeat: the tail's frames by packet id, and in order. */
-  #frames: readonly PlacedFrame[] = []
-  #byId: Map<number, number[]> | null = null
-  /** Index of the last frame matched, -1 before the first. */
+  /** The messages of the tail while a resumed session may still repeat them; null when nothing more can be repeated. */
+  #index: TailIndex | null = null
+  /** The last message of the tail that was repeated, -1 before the first. */
   #matched = -1
   /** Messages since then that were none of the tail's. */
   #strangers = 0
@@ -72,7 +72,7 @@ export class RedeliveryFilter {
 
   /** True while incoming messages must go through `compact`: a resumed session may still repeat. */
   get isActive(): boolean {
-    return this.#byId !== null
+    return this.#index !== null
   }
 
   /**
@@ -80,7 +80,7 @@ export class RedeliveryFilter {
    * once for every set of acknowledgements.
    */
   stored(block: StoredBlock): number {
-    const isSettled = this.#byId === null
+    const isSettled = this.#index === null
     const { sequence, isInTail } = this.#tail.add(block, block.openIds, block.hasAcknowledgements, isSettled)
     if (isInTail) {
       this.#ids.countBehind(block)
@@ -129,16 +129,8 @@ export class RedeliveryFilter {
     this.#ids.connected(isSessionResumed, isOtherBroker)
     this.#matched = -1
     this.#strangers = 0
-    this.#endSearch()
-    const frames = framesWithIds(this.#tail.before)
-    if (frames.length === 0) return
-    this.#frames = frames
-    this.#byId = new Map()
-    for (const [index, { contents }] of frames.entries()) {
-      const indexes = this.#byId.get(contents.packetId)
-      if (indexes === undefined) this.#byId.set(contents.packetId, [index])
-      else indexes.push(index)
-    }
+    const index = new TailIndex(this.#tail.before)
+    this.#index = index.length > 0 ? index : null
   }
 
   /**
@@ -149,12 +141,12 @@ export class RedeliveryFilter {
     let kept = start
     let removed = 0
     for (let at = start; at < end; ) {
-      if (this.#byId === null) {
+      if (this.#index === null) {
         if (kept !== at) bytes.copyWithin(kept, at, end)
         return { end: kept + end - at, removed }
       }
       const contents = readFrame(bytes, at, version)
-      if (contents.packetId !== 0 && this.#isRedelivery(bytes, contents)) {
+      if (contents.packetId !== 0 && this.#isRedelivery(this.#index, bytes, contents)) {
         removed++
       } else {
         if (kept !== at) bytes.copyWithin(kept, at, contents.end)
@@ -165,44 +157,29 @@ export class RedeliveryFilter {
     return { end: kept, removed }
   }
 
-  #isRedelivery(bytes: Buffer, contents: PublishFrame): boolean {
-    const isNew = (this.#ids.isReused || this.#isOtherBroker) && !contents.isDup
-    const index = isNew ? -1 : this.#matched < 0 ? this.#firstMatch(bytes, contents) : this.#nextMatch(bytes, contents)
-    if (index >= 0) {
-      this.#matched = index
+  #isRedelivery(index: TailIndex, bytes: Buffer, contents: PublishFrame): boolean {
+    const match = this.#match(index, bytes, contents)
+    if (match >= 0) {
+      this.#matched = match
       this.#strangers = 0
       this.#recognised++
-      if (index === this.#frames.length - 1) this.#endSearch()
+      if (match === index.length - 1) this.#index = null
       return true
     }
     if (contents.isDup) this.#unmatched++
     // Repetitions come first of all. Once something else came first, or very much came between, the broker has another memory
     // of this session than we do, and leaving anything out could lose it.
     this.#strangers++
-    if ((this.#matched < 0 && !contents.isDup) || this.#strangers > MAX_STRANGERS) this.#endSearch()
+    if ((this.#matched < 0 && !contents.isDup) || this.#strangers > MAX_STRANGERS) this.#index = null
     return false
   }
 
-  /** Where in the tail the repetition begins. Of several places the last: to take too little for repeated loses nothing. */
-  #firstMatch(bytes: Buffer, contents: PublishFrame): number {
-    const indexes = this.#byId!.get(contents.packetId) ?? []
-    for (let i = indexes.length - 1; i >= 0; i--) {
-      if (isSameMessage(this.#frames[indexes[i]!]!, bytes, contents)) return indexes[i]!
-    }
-    return -1
-  }
-
-  /** The next frame of the tail nearly always; a later one where a broker leaves some out. */
-  #nextMatch(bytes: Buffer, contents: PublishFrame): number {
-    for (const index of this.#byId!.get(contents.packetId) ?? []) {
-      if (index > this.#matched && isSameMessage(this.#frames[index]!, bytes, contents)) return index
-    }
-    return -1
-  }
-
-  /** Nothing more can be repeated on this connection. */
-  #endSearch(): void {
-    this.#byId = null
-    this.#frames = []
+  /**
+   * The message of the tail that is repeated, -1 for none. Where the repetition begins, the last of several: to take too little for repeated
+   * loses nothing. Then the next nearly always; a later one where a broker leaves some out.
+   */
+  #match(index: TailIndex, bytes: Buffer, contents: PublishFrame): number {
+    if ((this.#ids.isReused || this.#isOtherBroker) && !contents.isDup) return -1
+    return this.#matched < 0 ? index.last(bytes, contents) : index.firstAfter(this.#matched, bytes, contents)
   }
 }

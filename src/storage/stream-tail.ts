@@ -4,9 +4,9 @@ import { blockNumber, type LoggedBlock } from './logged-block.js'
 /**
  * A source sends again what it has no acknowledgement for; blocks older than so many records are not kept for comparison. A broker
  * that limits what is in flight holds far less; one that does not (Mosquitto with max_inflight_messages 0, gone on from its
- * files) sends all it has.
+ * files) sends all it has, and keeps that in its memory. The bound is there for a source that never says what it has.
  */
-const MAX_UNCONFIRMED_RECORDS = 2_000_000
+const MAX_UNCONFIRMED_RECORDS = 20_000_000
 
 export class StreamTail {
   readonly #blocks: LoggedBlock[] = []

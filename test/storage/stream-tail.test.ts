@@ -12,7 +12,7 @@ const ids = (blocks: readonly LoggedBlock[]): string[] => blocks.map(({ block: {
 
 it('is what is not acknowledged, however much a broker without a limit has in flight', () => {
   const tail = new StreamTail()
-  for (let number = 0; number < 1000; number++) tail.add(block(number, 1000), 0)
+  for (let number = 0; number < 1000; number++) tail.add(block(number, 10_000), 0)
   expect(tail.unconfirmed.length).toBe(1000)
   tail.acknowledge(997)
   expect([ids(tail.unconfirmed), ids(tail.all)]).toEqual([
@@ -23,7 +23,7 @@ it('is what is not acknowledged, however much a broker without a limit has in fl
 
 it('is bounded all the same', () => {
   const tail = new StreamTail()
-  for (let number = 0; number < 300; number++) tail.add(block(number, 10_000), 0)
+  for (let number = 0; number < 300; number++) tail.add(block(number, 100_000), 0)
   expect(tail.unconfirmed.length).toBeGreaterThanOrEqual(200)
   expect(tail.all.length).toBeLessThanOrEqual(201)
 })
