@@ -8,8 +8,8 @@ import { type LibraryFunction, libraryFunction } from '../rdd/task-function.js'
 import { DeferredChunk, type LayerChunk } from '../storage/deferred-chunk.js'
 import { LayerChanges, type LayerRecord } from '../storage/layers.js'
 import { CHUNK_RECORDS, type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
-import { serializeRecords } from '../storage/record-serializer.js'
-import { PairColumns } from '../storage/record-writer.js'
+import { encodedStateRecord, GoneStates, type StateColumns } from '../storage/state-columns.js'
+import { changesOf, columnsOf } from './state-entries.js'
 import type { StateEntry } from './state-map.js'
 import type { StatePartition } from './state-update.js'
 
@@ -20,9 +20,23 @@ export const changedStates: () => LibraryFunction = libraryFunction(
   'changedStates',
   () =>
     async ([[before], [after]]: readonly [Iterable<StatePartition>, Iterable<StatePartition>]) => {
-      const { removed, changed } = after!.states.changesSince(before!.states)
-      const gone = await inTurns(encodedChunks([removed.map((key) => [key])]))
-      return [...gone, ...(await inTurns(chunksOfEntries(changed)))]
+      const { removed, changed, came } = after!.states.changesSince(before!.states)
+      const chunks: LayerChunk[] = []
+      if (removed.length > 0) chunks.push(encodedStateRecord(new GoneStates(removed.map(({ born }) => born))))
+      chunks.push(...(await inTurns(chunksOf(changed, changesOf, hasObjectState))))
+      chunks.push(...(await inTurns(chunksOf(came, columnsOf, hasObject))))
+      return chunks
+    },
+)
+
+/** All states of `mapWithState` as the records of their file. */
+export const stateColumns: () => LibraryFunction = libraryFunction(
+  'stateColumns',
+  () =>
+    function* ([partition]: Iterable<StatePartition> & readonly StatePartition[]) {
+      const entries = partition!.states.entries()
+      for (let from = 0; from < entries.length; from += CHUNK_RECORDS)
+        yield columnsOf(entries.slice(from, from + CHUNK_RECORDS))
     },
 )
 
@@ -31,7 +45,7 @@ export const encodedStates: () => LibraryFunction = libraryFunction(
   'encodedStates',
   () =>
     async ([partition]: Iterable<StatePartition> & readonly StatePartition[]) =>
-      inTurns(chunksOfEntries(partition!.states.entries())),
+      inTurns(chunksOf(partition!.states.entries(), columnsOf, hasObject)),
 )
 
 /**
@@ -102,31 +116,25 @@ export const encodedLayer: () => LibraryFunction = libraryFunction(
   () => (records: Iterable<unknown>) => inTurns(encodedChunks([Array.from(records)])),
 )
 
-/** Entries as records `[key, [state, time]]`. An entry stays as it is, and unless it holds an object so does its state: it can be encoded later. */
-function* chunksOfEntries(entries: readonly StateEntry[]): Generator<LayerChunk> {
+/** Entries in columns. An entry stays as it is, and what it holds too unless it is an object: then it can be encoded later. */
+function* chunksOf(
+  entries: readonly StateEntry[],
+  columns: (entries: readonly StateEntry[]) => StateColumns,
+  isObject: (entry: StateEntry) => boolean,
+): Generator<LayerChunk> {
   for (let from = 0; from < entries.length; from += CHUNK_RECORDS) {
     const some = entries.slice(from, from + CHUNK_RECORDS)
-    yield some.every(isUnchangeable) ? new DeferredChunk(() => encodedEntries(some)) : encodedEntries(some)
+    const encode = (): EncodedChunk => encodedStateRecord(columns(some))
+    yield some.some(isObject) ? encode() : new DeferredChunk(encode)
   }
 }
 
-/** In columns from the start: none of the records is made. */
-function encodedEntries(entries: readonly StateEntry[]): EncodedChunk {
-  const { length } = entries
-  const keys = new Array<unknown>(length)
-  const states = new Array<unknown>(length)
-  const times = new Array<unknown>(length)
-  for (let i = 0; i < length; i++) {
-    const entry = entries[i]!
-    keys[i] = entry.key
-    states[i] = entry.state
-    times[i] = entry.time
-  }
-  return [length, serializeRecords(new PairColumns(keys, new PairColumns(states, times)))]
+function hasObjectState({ state }: StateEntry): boolean {
+  return typeof state === 'object'
 }
 
-function isUnchangeable({ key, state }: StateEntry): boolean {
-  return typeof key !== 'object' && typeof state !== 'object'
+function hasObject({ key, state }: StateEntry): boolean {
+  return typeof key === 'object' || typeof state === 'object'
 }
 
 function placesOf(pairs: readonly Pair<unknown, unknown>[]): KeyedMap<number> {

@@ -14,6 +14,8 @@ export interface StateEntry {
   readonly state: unknown
   /** The batch that last updated or touched it. */
   readonly time: number
+  /** Its place in the order in which keys came, from 1 on. */
+  readonly born: number
 }
 
 /** An entry as the table has it. The version that made it may change it; once there is a next version, versions share it, and it stays. */
@@ -21,7 +23,6 @@ interface Entry extends Identified {
   readonly key: unknown
   state: unknown
   time: number
-  /** Its place in the order in which keys came. */
   readonly born: number
   /** The version that made it; `REPLACED` once the newest version has another entry in its place, or none. */
   madeIn: number
@@ -34,6 +35,14 @@ interface Line {
   readonly table: EntryTable<Entry>
   /** How many keys have come. */
   births: number
+}
+
+/** What differs from an earlier version. A key that went and came again is in two of them. */
+export interface StateDifference {
+  readonly removed: readonly StateEntry[]
+  readonly changed: readonly StateEntry[]
+  /** In order. */
+  readonly came: readonly StateEntry[]
 }
 
 /** What a version did: the entry that was there, null for none, and the one it put there, null for none; one pair after another. */
@@ -62,6 +71,13 @@ export class StateMap {
     this.#steps = number === 0 ? null : []
   }
 
+  /** The entries in a map of their own. `births` is how many keys had come when they were taken. */
+  static of(byTime: boolean, entries: Iterable<StateEntry>, births: number): StateMap {
+    const map = new StateMap(byTime, { table: new EntryTable(), births }, 0)
+    for (const entry of entries) map.putBack(entry)
+    return map
+  }
+
   /** True if the entries are kept in order of update. */
   get byTime(): boolean {
     return this.#byTime
@@ -73,9 +89,7 @@ export class StateMap {
       this.#next = new StateMap(this.#byTime, this.#line, this.#number + 1)
       return this.#next
     }
-    const first = new StateMap(this.#byTime)
-    for (const { key, state, time } of this.entries()) first.put(key, state, time)
-    return first.copy()
+    return StateMap.of(this.#byTime, this.entries(), this.births).copy()
   }
 
   get(key: unknown): StateEntry | null {
@@ -93,6 +107,16 @@ export class StateMap {
   }
 
   put(key: unknown, state: unknown, time: number): void {
+    this.#put(key, state, time, null)
+  }
+
+  /** Puts an entry as another map had it: its key keeps its place in the order of keys. */
+  putBack({ key, state, time, born }: StateEntry): void {
+    this.#put(key, state, time, born)
+    this.#line.births = Math.max(this.#line.births, born)
+  }
+
+  #put(key: unknown, state: unknown, time: number, bornBefore: number | null): void {
     this.#assertNewest()
     const { table } = this.#line
     const id = identityOf(key)
@@ -103,7 +127,7 @@ export class StateMap {
       if (this.#byTime) table.setLast(before)
       return
     }
-    const born = before === null ? ++this.#line.births : before.born
+    const born = bornBefore ?? (before === null ? ++this.#line.births : before.born)
     const entry: Entry = { key, state, time, id, born, madeIn: this.#number }
     if (this.#byTime) table.setLast(entry)
     else table.set(entry)
@@ -141,7 +165,7 @@ export class StateMap {
     }
     const entries = newest.filter(({ id }) => !was.has(id))
     for (const entry of was.values()) if (entry !== null) entries.push(entry)
-    return entries.sort(this.#byTime ? (a, b) => a.time - b.time : inOrderOfBirth)
+    return entries.sort(this.#byTime ? inOrderOfTime : inOrderOfBirth)
   }
 
   /** True if this version was made from `older`, directly or over versions between. */
@@ -151,18 +175,15 @@ export class StateMap {
     return false
   }
 
-  /**
-   * What differs from `older`, an earlier version or a copy of one: the keys that went, and the entries that came or changed,
-   * those that came last and in order. A key that went and came again is in both.
-   */
-  changesSince(older: StateMap): { removed: unknown[]; changed: StateEntry[] } {
-    if (older === this) return { removed: [], changed: [] }
-    if (!this.follows(older)) return this.#differencesFrom(older.entries())
+  /** What differs from `older`, an earlier version or a copy of one. */
+  changesSince(older: StateMap): StateDifference {
+    if (older === this) return { removed: [], changed: [], came: [] }
+    if (!this.follows(older)) return this.#differenceFrom(older.entries())
     const steps = older.#stepsUpTo(this)
     // What later versions replaced is still the entry here.
     const here = this.#next === null ? null : lastOf(steps)
-    const birthsBefore = older.#next!.#birthsBefore
-    const removed: unknown[] = []
+    const birthsBefore = older.births
+    const removed: Entry[] = []
     const changed: Entry[] = []
     const came: Entry[] = []
     for (const version of steps) {
@@ -170,36 +191,33 @@ export class StateMap {
         const before = version[i]!
         const after = version[i + 1]!
         if (after === null) {
-          if (before!.born <= birthsBefore) removed.push(before!.key)
+          if (before!.born <= birthsBefore) removed.push(before!)
         } else if (here === null ? after.madeIn !== REPLACED : here.get(after.id) === after) {
-          if (this.#byTime || after.born <= birthsBefore) changed.push(after)
+          if (after.born <= birthsBefore) changed.push(after)
           else came.push(after)
         }
       }
     }
-    // In order of update, as versions by time keep them.
-    if (this.#byTime) changed.sort((a, b) => a.time - b.time)
-    for (const entry of came.sort(inOrderOfBirth)) changed.push(entry)
-    return { removed, changed }
+    return { removed, changed, came: came.sort(this.#byTime ? inOrderOfTime : inOrderOfBirth) }
   }
 
-  /** As `changesSince`, where only the earlier entries are known: keys that have another place now went and came again. */
-  #differencesFrom(earlier: readonly StateEntry[]): { removed: unknown[]; changed: StateEntry[] } {
-    const places = new Map(earlier.map(({ key }, place) => [identityOf(key), place]))
-    const removed: unknown[] = []
+  /** As `changesSince`, where only the earlier entries are known. */
+  #differenceFrom(earlier: readonly StateEntry[]): StateDifference {
+    const left = new Map(earlier.map((entry) => [entry.born, entry]))
     const changed: StateEntry[] = []
-    let at = 0
+    const came: StateEntry[] = []
     for (const entry of this.entries()) {
-      const place = places.get(identityOf(entry.key))
-      if (place === undefined || place < at) {
-        changed.push(entry)
-        continue
-      }
-      while (at < place) removed.push(earlier[at++]!.key)
-      if (earlier[at++]!.time < entry.time) changed.push(entry)
+      const before = left.get(entry.born)
+      if (before === undefined) came.push(entry)
+      else if (before.time < entry.time) changed.push(entry)
+      left.delete(entry.born)
     }
-    while (at < earlier.length) removed.push(earlier[at++]!.key)
-    return { removed, changed }
+    return { removed: [...left.values()], changed, came }
+  }
+
+  /** How many keys had come by the end of this version. */
+  get births(): number {
+    return this.#next === null ? this.#line.births : this.#next.#birthsBefore
   }
 
   get size(): number {
@@ -232,12 +250,18 @@ function idOf(steps: Steps, i: number): unknown {
   return (steps[i] ?? steps[i + 1])!.id
 }
 
-function inOrderOfBirth(a: Entry, b: Entry): number {
+function inOrderOfBirth(a: StateEntry, b: StateEntry): number {
   return a.born - b.born
+}
+
+function inOrderOfTime(a: StateEntry, b: StateEntry): number {
+  return a.time - b.time
 }
 
 interface StoredStates {
   readonly byTime: boolean
+  readonly births: number
+  readonly born: readonly number[]
   readonly keys: readonly unknown[]
   readonly states: readonly unknown[]
   readonly times: readonly number[]
@@ -250,14 +274,15 @@ storableClass(
     const entries = map.entries()
     return {
       byTime: map.byTime,
+      births: map.births,
+      born: entries.map(({ born }) => born),
       keys: entries.map(({ key }) => key),
       states: entries.map(({ state }) => state),
       times: entries.map(({ time }) => time),
     }
   },
-  ({ byTime, keys, states, times }) => {
-    const map = new StateMap(byTime)
-    for (let i = 0; i < keys.length; i++) map.put(keys[i], states[i], times[i]!)
-    return map
+  ({ byTime, births, born, keys, states, times }) => {
+    const entries = born.map((born, i): StateEntry => ({ key: keys[i], state: states[i], time: times[i]!, born }))
+    return StateMap.of(byTime, entries, births)
   },
 )

@@ -8,10 +8,10 @@ import { StorageLevel } from '../rdd/storage-level.js'
 import { type AnyFunction, FunctionScope, type TaskFunction, userFunction } from '../rdd/task-function.js'
 import type { Time } from '../time.js'
 import { TransformedNode } from './nodes.js'
-import { changedStates, encodedStates, layersMerged, pairChanges } from './state-layers.js'
+import { changedStates, encodedStates, pairChanges, stateColumns } from './state-layers.js'
 import type { StateOptions } from './state-spec.js'
 import {
-  entriesOfStates,
+  entriesOfLayers,
   mappedRecords,
   statesOfEntries,
   statesOfLayers,
@@ -167,9 +167,9 @@ export class MapWithStateNode extends StateNode {
     return pairs.mapped({ type: 'iterate', f: statesOfPairs(this.#byTime, time) }, true)
   }
 
-  /** The states as pairs `[key, [state, time]]`. */
+  /** The states in columns. */
   override saved(states: RDD<unknown>): RDD<unknown> {
-    return states.mapped({ type: 'iterate', f: entriesOfStates() }, true)
+    return states.mapped({ type: 'iterate', f: stateColumns() }, true)
   }
 
   override encoded(states: RDD<unknown>): RDD<unknown> {
@@ -180,16 +180,19 @@ export class MapWithStateNode extends StateNode {
     return zipped([before, after], changedStates(), after.partitioner)
   }
 
-  /** Takes entries read back from a checkpoint, in layers, as the states of `time`. */
+  override get savesColumns(): boolean {
+    return true
+  }
+
+  /** Takes columns read back from a checkpoint, in layers, as the states of `time`. */
   override restore(time: Time, layers: readonly RDD<unknown>[]): void {
     const { partitioner } = this.scope().run(() => this.nameFunctions())
-    // Layers change a map as they come where they lie as it does, and it keeps no other order than that.
-    const areInPlace = !this.#byTime && layers.every((layer) => samePartitioner(layer.partitioner, partitioner))
-    const placed = areInPlace ? null : (layersMerged(layers) as Pairs).partitionBy(partitioner)
-    const states =
-      placed === null
-        ? zipped(layers, statesOfLayers(), partitioner)
-        : placed.mapped({ type: 'iterate', f: statesOfEntries(this.#byTime) }, true)
+    const areInPlace = layers.every((layer) => samePartitioner(layer.partitioner, partitioner))
+    const states = areInPlace
+      ? zipped(layers, statesOfLayers(this.#byTime), partitioner)
+      : zipped<Pair<unknown, unknown>>(layers, entriesOfLayers(), null)
+          .partitionBy(partitioner)
+          .mapped({ type: 'iterate', f: statesOfEntries(this.#byTime) }, true)
     this.keep(time, states)
   }
 

@@ -5,22 +5,20 @@
  *   [StatePartition] [StateLayer] [StateLayer] …      read back: the states of the first, changed by each layer in turn
  */
 import { storableClass } from '../storage/record-format.js'
+import type { StateColumns } from '../storage/state-columns.js'
+import { columnsOf, entriesIn } from './state-entries.js'
 import { StateMap } from './state-map.js'
 import type { StatePartition } from './state-update.js'
 
 /** What one batch changed of the states, and what its function returned. */
 export class StateLayer {
   readonly removed: readonly unknown[]
-  readonly keys: readonly unknown[]
-  readonly states: readonly unknown[]
-  readonly times: readonly number[]
+  readonly columns: StateColumns
   readonly mapped: readonly unknown[]
 
-  constructor({ removed, keys, states, times, mapped }: Omit<StateLayer, never>) {
+  constructor({ removed, columns, mapped }: Omit<StateLayer, never>) {
     this.removed = removed
-    this.keys = keys
-    this.states = states
-    this.times = times
+    this.columns = columns
     this.mapped = mapped
   }
 }
@@ -41,12 +39,10 @@ export function statesIn(records: readonly unknown[]): StatePartition | null {
 /** What lies between `before` and `after`; null unless `after` was made from `before` here, so that the difference is known. */
 export function stateLayer(before: StatePartition, after: StatePartition): StateLayer | null {
   if (!after.states.follows(before.states)) return null
-  const { removed, changed } = after.states.changesSince(before.states)
+  const { removed, changed, came } = after.states.changesSince(before.states)
   return new StateLayer({
-    removed,
-    keys: changed.map(({ key }) => key),
-    states: changed.map(({ state }) => state),
-    times: changed.map(({ time }) => time),
+    removed: removed.map(({ key }) => key),
+    columns: columnsOf([...changed, ...came]),
     mapped: after.mapped,
   })
 }
@@ -58,7 +54,7 @@ export function overlaid(read: readonly unknown[]): readonly unknown[] {
   let mapped: readonly unknown[] = []
   for (const layer of read.slice(1) as StateLayer[]) {
     for (const key of layer.removed) states.remove(key)
-    for (let i = 0; i < layer.keys.length; i++) states.put(layer.keys[i], layer.states[i], layer.times[i]!)
+    for (const entry of entriesIn(layer.columns)) states.putBack(entry)
     mapped = layer.mapped
   }
   return [{ states, mapped } satisfies StatePartition]

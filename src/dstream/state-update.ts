@@ -6,9 +6,10 @@ import { RecordError } from '../rdd/operator-failure.js'
 import { Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import { type LibraryFunction, libraryFunction, type TaskFunction } from '../rdd/task-function.js'
-import type { LayerRecord } from '../storage/layers.js'
+import { mergedStates, type StateColumns, type StateRecord } from '../storage/state-columns.js'
 import type { Time } from '../time.js'
 import { State } from './state.js'
+import { columnsOf, entriesIn } from './state-entries.js'
 import { StateMap } from './state-map.js'
 import type { StateFunction, TimedStateFunction } from './state-spec.js'
 
@@ -94,13 +95,32 @@ export const statesOfPairs: (byTime: boolean, time: Time) => LibraryFunction = l
   },
 )
 
-/** States as pairs `[key, [state, time]]`, for storage; `statesOfEntries` is the way back. */
-export const entriesOfStates: () => LibraryFunction = libraryFunction(
-  'entriesOfStates',
-  () => (partitions: Iterable<StatePartition>) => {
-    const [partition] = partitions
-    return partition!.states.entries().map(({ key, state, time }) => [key, [state, time]])
-  },
+type StateLayers = readonly [Iterable<StateRecord>, ...Iterable<StateRecord>[]]
+
+/** States put together from the layers that were saved, the whole first: `[whole, ...changes]` through `zip`. */
+export const statesOfLayers: (byTime: boolean) => LibraryFunction = libraryFunction(
+  'statesOfLayers',
+  (byTime: boolean) =>
+    async ([whole, ...layers]: StateLayers) => {
+      const states = new StateMap(byTime)
+      const pacer = new Pacer()
+      const columns = mergedStates(whole, layers)
+      for (const some of byTime ? [inOrderOfTime(columns)] : columns) {
+        for (const entry of entriesIn(some)) states.putBack(entry)
+        if (pacer.isDue) await pacer.turn()
+      }
+      return [{ states, mapped: [] }]
+    },
+)
+
+/** The same as pairs `[key, [state, time]]`, which can be moved to where their keys live; `statesOfEntries` makes states of them. */
+export const entriesOfLayers: () => LibraryFunction = libraryFunction(
+  'entriesOfLayers',
+  () =>
+    function* ([whole, ...layers]: StateLayers) {
+      for (const columns of mergedStates(whole, layers))
+        for (const { key, state, time } of entriesIn(columns)) yield [key, [state, time]]
+    },
 )
 
 export const statesOfEntries: (byTime: boolean) => LibraryFunction = libraryFunction(
@@ -113,29 +133,10 @@ export const statesOfEntries: (byTime: boolean) => LibraryFunction = libraryFunc
   },
 )
 
-/** States made of entries and the layers of changes over them, the whole first: `[whole, ...changes]` through `zip`. */
-export const statesOfLayers: () => LibraryFunction = libraryFunction(
-  'statesOfLayers',
-  () => async (layers: readonly Iterable<LayerRecord>[]) => {
-    const states = new StateMap(false)
-    const pacer = new Pacer()
-    for (const layer of layers) {
-      for (const records of lookedUpTogether(layer)) {
-        states.warm(records.map(([key]) => key))
-        for (const record of records) {
-          if (record.length === 1) {
-            states.remove(record[0])
-            continue
-          }
-          const [state, time] = record[1] as readonly [unknown, Time]
-          states.put(record[0], state, time)
-        }
-        if (pacer.isDue) await pacer.turn()
-      }
-    }
-    return [{ states, mapped: [] }]
-  },
-)
+function inOrderOfTime(columns: Iterable<StateColumns>): StateColumns {
+  const entries = [...columns].flatMap((some) => [...entriesIn(some)])
+  return columnsOf(entries.sort((a, b) => a.time - b.time))
+}
 
 /** What the function returned during the batch. */
 export const mappedRecords: () => LibraryFunction = libraryFunction(

@@ -158,6 +158,11 @@ export abstract class StreamNode {
     return null
   }
 
+  /** True if the records that `saved` gives are columns of states, of which layers say what changed by number. */
+  get savesColumns(): boolean {
+    return false
+  }
+
   /** Takes what an earlier run saved, the whole and then layers of changes, as the RDD of `time`. */
   restore(time: Time, layers: readonly RDD<unknown>[]): void {
     this.keep(time, layersMerged(layers))

@@ -183,7 +183,7 @@ export class StateSaver {
       const isChanges = changes !== null
       this.#saving = Promise.all([this.#saving, recorded])
         .then(() => this.#write({ operator, operation: node.operation, time, partitions, rdd, isChanges }))
-        .then(() => this.#mergeIfHeavy(operator))
+        .then(() => this.#mergeIfHeavy(node))
         .then(written, failed)
     } catch (error) {
       failed(error)
@@ -224,14 +224,14 @@ export class StateSaver {
     return samePartitioner(saved.rdd.partitioner, rdd.partitioner) ? node.encodedChanges(saved.rdd, rdd) : null
   }
 
-  async #mergeIfHeavy(operator: string): Promise<void> {
+  async #mergeIfHeavy({ id: operator, savesColumns }: StreamNode): Promise<void> {
     const saved = this.#saved(operator)!
     const [whole, ...layers] = await Promise.all(saved.layers.map((layer) => this.#layers.bytesOf(operator, layer)))
     // One that is as heavy as this alone shows that nearly everything changes: the whole is quicker then.
     if ((layers.at(-1) ?? 0) > whole! / 2) this.#savedRdds.delete(operator)
     const isHeavy = layers.length > MAX_LAYERS || layers.reduce((sum, bytes) => sum + bytes, 0) > whole!
     if (!isHeavy || this.#merging !== null || this.#isClosing) return
-    this.#merging = this.#merge(saved)
+    this.#merging = this.#merge(saved, savesColumns)
       .catch((error: unknown) => {
         if (this.#isClosing) return
         this.#options.onError(`The saved state of ${operator} could not be merged`, toError(error))
@@ -239,11 +239,11 @@ export class StateSaver {
       .finally(() => (this.#merging = null))
   }
 
-  async #merge(from: StateSaved): Promise<void> {
+  async #merge(from: StateSaved, areColumns: boolean): Promise<void> {
     const { operator, partitions } = from
     const merged = `${from.time}-merged`
     const directories = from.layers.map((layer) => this.#layers.path(operator, layer))
-    await this.#merger.merge({ directories, target: this.#layers.path(operator, merged), partitions })
+    await this.#merger.merge({ directories, target: this.#layers.path(operator, merged), partitions, areColumns })
     await this.#layers.syncNames(operator)
     // Between two savings, so that neither overlooks what the other did.
     const recorded = this.#saving.then(async () => {

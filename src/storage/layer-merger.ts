@@ -7,6 +7,8 @@ export interface MergeRequest {
   readonly directories: readonly string[]
   readonly target: string
   readonly partitions: number
+  /** The records are columns of states; else pairs. */
+  readonly areColumns: boolean
 }
 
 /** What the thread says at its end. */

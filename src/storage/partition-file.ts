@@ -6,7 +6,7 @@ import { createFile, type DirectoryHandle, readFile, replaceFile } from './direc
 import { deserializeRecords, serializeRecords } from './record-serializer.js'
 
 const MAGIC = Buffer.from('MLRPART\x1a', 'latin1')
-const FORMAT_VERSION = 2
+const FORMAT_VERSION = 3
 /** Magic, version, records, chunks, checksum of the place and of these. */
 const HEADER_BYTES = 24
 /** Length and checksum before each chunk. */

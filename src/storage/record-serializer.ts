@@ -7,7 +7,7 @@ import { MillraceError } from '../errors.js'
 import { ByteReader, ByteWriter } from './byte-writer.js'
 import { formatVersion } from './record-format.js'
 import { readColumn } from './record-reader.js'
-import { type PairColumns, writeColumn } from './record-writer.js'
+import { writeColumn } from './record-writer.js'
 
 /**
  * The records as bytes. Plain objects, arrays, text, numbers (NaN and -0 too), bigint, booleans, null, undefined, Date, Map,
@@ -16,7 +16,7 @@ import { type PairColumns, writeColumn } from './record-writer.js'
  * Throws `NOT_SERIALIZABLE` for a function, a symbol, an instance of a class (named in the text: its methods could not come
  * back) and a value that contains itself.
  */
-export function serializeRecords(records: readonly unknown[] | PairColumns): Buffer {
+export function serializeRecords(records: readonly unknown[]): Buffer {
   const writer = new ByteWriter(64 + records.length * 16)
   writer.byte(formatVersion)
   writer.count(records.length)

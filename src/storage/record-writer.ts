@@ -9,29 +9,8 @@ const MAX_DEPTH = 500
 
 type Fields = Record<string, unknown>
 
-/** Pairs that lie in columns already: written as an array of them is, without making it. */
-export class PairColumns {
-  readonly keys: readonly unknown[]
-  readonly values: readonly unknown[] | PairColumns
-
-  constructor(keys: readonly unknown[], values: readonly unknown[] | PairColumns) {
-    this.keys = keys
-    this.values = values
-  }
-
-  get length(): number {
-    return this.keys.length
-  }
-}
-
 /** Writes the values; the reader must know how many. Throws `NOT_SERIALIZABLE`. */
-export function writeColumn(writer: ByteWriter, values: readonly unknown[] | PairColumns, depth: number): void {
-  if (values instanceof PairColumns) {
-    writer.byte(Column.pairs)
-    writeColumn(writer, values.keys, depth + 1)
-    writeColumn(writer, values.values, depth + 1)
-    return
-  }
+export function writeColumn(writer: ByteWriter, values: readonly unknown[], depth: number): void {
   if (depth > MAX_DEPTH) throw unserializable('a value that contains itself, or is nested more than 500 deep')
   const kind = columnOf(values)
   writer.byte(kind)

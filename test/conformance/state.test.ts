@@ -127,7 +127,7 @@ describe('State', () => {
 
   test(id, () => {
     let state = new State<number>()
-    const entry = (value: number): StateEntry => ({ key: 'k', state: value, time: 0 })
+    const entry = (value: number): StateEntry => ({ key: 'k', state: value, time: 0, born: 1 })
     const steps: Record<string, (value: number) => void> = {
       new: () => {
         state = new State()

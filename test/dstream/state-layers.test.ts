@@ -4,6 +4,7 @@ import { changedStates } from '../../dist/dstream/state-layers.js'
 import { StateMap } from '../../dist/dstream/state-map.js'
 import { allEncoded, DeferredChunk, type LayerChunk } from '../../dist/storage/deferred-chunk.js'
 import { deserializeRecords, serializeRecords } from '../../dist/storage/record-serializer.js'
+import { GoneStates, StateColumns } from '../../dist/storage/state-columns.js'
 
 type Chunks = readonly LayerChunk[]
 
@@ -31,17 +32,23 @@ test('values are encoded later, as they were', async () => {
   next.remove('c')
   next.copy().put('a', 4, 4)
   expect(chunks.some((chunk) => chunk instanceof DeferredChunk)).toBe(true)
-  expect(recordsOf(chunks)).toEqual([['b'], ['a', [2, 2]], ['c', [1, 2]]])
+  expect(recordsOf(chunks)).toEqual([
+    new GoneStates([2]),
+    new StateColumns([1], null, [2], [2]),
+    new StateColumns([3], ['c'], [1], [2]),
+  ])
 })
 
 test('objects are encoded at once, since a later batch may change them in place', async () => {
   const state = { n: 2 }
   const { chunks } = await changed({ n: 1 }, (states) => states.put('a', state, 2))
   state.n = 3
-  expect(recordsOf(chunks)).toEqual([['a', [{ n: 2 }, 2]]])
+  expect(recordsOf(chunks)).toEqual([new StateColumns([1], null, [{ n: 2 }], [2])])
 })
 
 test('a chunk that crosses a boundary is the same behind it', async () => {
   const { chunks } = await changed(1, (states) => states.put('a', 2, 2))
-  expect(recordsOf(deserializeRecords(serializeRecords(chunks)) as unknown as Chunks)).toEqual([['a', [2, 2]]])
+  expect(recordsOf(deserializeRecords(serializeRecords(chunks)) as unknown as Chunks)).toEqual([
+    new StateColumns([1], null, [2], [2]),
+  ])
 })

@@ -1,45 +1,52 @@
 /** Versions of the states of `mapWithState`: each stays as it was, and what lies between two leads from the older to the newer. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type StateEntry, StateMap } from '../../dist/dstream/state-map.js'
-import { LayerChanges, type LayerRecord } from '../../dist/storage/layers.js'
-
-type Record = readonly [key: unknown, value: readonly [state: unknown, time: number]]
+import { changesOf, columnsOf, entriesIn } from '../../dist/dstream/state-entries.js'
+import { type StateDifference, type StateEntry, StateMap } from '../../dist/dstream/state-map.js'
+import { deserializeRecords, serializeRecords } from '../../dist/storage/record-serializer.js'
+import { GoneStates, mergedStates, type StateRecord } from '../../dist/storage/state-columns.js'
 
 const key = fc.oneof(fc.integer({ min: 0, max: 12 }), fc.constantFrom<unknown>('a', '', null, Number.NaN))
 const step = fc.tuple(fc.constantFrom('put', 'put', 'put', 'remove', 'copy', 'copy an older one'), key, fc.nat())
 const runs = 300 * Number(process.env.MILLRACE_BUDGET ?? 1)
-const recordsOf = (entries: readonly StateEntry[]): Record[] =>
-  entries.map(({ key, state, time }) => [key, [state, time]])
+const plain = (entries: readonly StateEntry[]): StateEntry[] =>
+  entries.map(({ key, state, time, born }) => ({ key, state, time, born }))
+const sent = (map: StateMap): StateMap => deserializeRecords(serializeRecords([map]))[0] as StateMap
+const layerOf = ({ removed, changed, came }: StateDifference): StateRecord[] => [
+  new GoneStates(removed.map(({ born }) => born)),
+  changesOf(changed),
+  columnsOf(came),
+]
 
 test.each([false, true])(
   'a version stays as it was, and changes lead from any version to a later one (byTime %s)',
   (byTime) => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
-        const versions = [{ map: new StateMap(byTime), was: [] as Record[] }]
+        const versions = [{ map: new StateMap(byTime), was: [] as StateEntry[] }]
         for (const [n, [what, key, choice]] of steps.entries()) {
           const newest = versions.at(-1)!
           if (what === 'put') newest.map.put(key, n, versions.length)
           else if (what === 'remove') newest.map.remove(key)
           else {
-            newest.was = recordsOf(newest.map.entries())
+            newest.was = plain(newest.map.entries())
             const from = what === 'copy' ? newest : versions[choice % versions.length]!
             versions.push({ map: from.map.copy(), was: [] })
-            if (from !== newest) expect(ordered(recordsOf(versions.at(-1)!.map.entries()))).toEqual(ordered(from.was))
+            if (from !== newest) expect(ordered(plain(versions.at(-1)!.map.entries()))).toEqual(ordered(from.was))
           }
         }
-        versions.at(-1)!.was = recordsOf(versions.at(-1)!.map.entries())
+        versions.at(-1)!.was = plain(versions.at(-1)!.map.entries())
         for (const [i, { map, was }] of versions.entries()) {
           expect(map.size).toBe(was.length)
-          expect(ordered(recordsOf(map.entries()))).toEqual(ordered(was))
-          for (const [k, [state]] of was) expect(map.get(k)?.state).toBe(state)
+          expect(ordered(plain(map.entries()))).toEqual(ordered(was))
+          for (const { key, state } of was) expect(map.get(key)?.state).toBe(state)
           for (const older of versions.slice(0, i)) {
-            const { removed, changed } = map.changesSince(older.map)
-            const layers = new LayerChanges()
-            layers.add([...removed.map((gone): LayerRecord => [gone]), ...recordsOf(changed)])
-            const laid = [...layers.laidOver(older.was), ...layers.added()]
-            if (map.follows(older.map)) expect(ordered(laid as Record[])).toEqual(ordered(was))
+            if (!map.follows(older.map)) continue
+            // What is known of both ends alone, as where they come from other threads, says the same as the steps between.
+            for (const difference of [map.changesSince(older.map), sent(map).changesSince(sent(older.map))]) {
+              const laid = [...mergedStates([columnsOf(older.was)], [layerOf(difference)])]
+              expect(ordered(laid.flatMap((some) => [...entriesIn(some)]))).toEqual(ordered(was))
+            }
           }
         }
       }),
@@ -47,7 +54,7 @@ test.each([false, true])(
     )
 
     /** What is kept in order of update is put in order when it is read back. */
-    function ordered(records: readonly Record[]): readonly Record[] {
+    function ordered(records: readonly StateEntry[]): readonly StateEntry[] {
       return byTime ? [...records].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) : records
     }
   },

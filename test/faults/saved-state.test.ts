@@ -128,38 +128,54 @@ describe('saved state', () => {
   it('is the whole at first, then what changed, then one layer again when these have grown heavy', {
     timeout: 120_000,
   }, async () => {
+    let snapshot = new Map<string, number>()
     const job: Describe = ({ ssc, hand }) => {
       const totals = ssc
         .receiverStream(hand)
         .map((key) => [key, 1])
         .mapWithState(
           StateSpec.function((_key: string, _one: number | null, state) => {
-            state.update(((state.getOption() as number | null) ?? 0) + 1)
+            const total = ((state.getOption() as number | null) ?? 0) + 1
+            // A key that comes a third time goes, and is a new one when it comes again.
+            if (total === 3) state.remove()
+            else state.update(total)
             return 0
           }),
         )
       totals.named('totals').checkpoint(1000)
-      totals.foreachRDD(() => {})
+      totals.stateSnapshots().foreachRDD(async (rdd) => {
+        snapshot = new Map((await rdd.collect()) as [string, number][])
+      })
     }
     const keys = Array.from({ length: 20_000 }, (_, key) => `key-${key}`)
-    const run = await startOn(directory, 0, { describe: job })
-    await run.hand.give(...keys)
-    await run.nextBatch()
-    // A checkpoint is left out while the one before is still being written: not every batch makes a layer.
-    for (let batch = 0; (await layersOf('totals')).length < 4; batch++) {
-      await run.hand.give(...keys.slice(batch * 10, batch * 10 + 10))
+    const expected = new Map<string, number>()
+    const giveAndRun = async (run: Awaited<ReturnType<typeof startOn>>, some: readonly string[]): Promise<void> => {
+      for (const key of some) {
+        const total = (expected.get(key) ?? 0) + 1
+        if (total === 3) expected.delete(key)
+        else expected.set(key, total)
+      }
+      await run.hand.give(...some)
       await run.nextBatch()
+      expect([...snapshot]).toEqual([...expected])
     }
+    const run = await startOn(directory, 0, { describe: job })
+    await giveAndRun(run, keys)
+    // A checkpoint is left out while the one before is still being written: not every batch makes a layer.
+    for (let batch = 0; (await layersOf('totals')).length < 4; batch++)
+      await giveAndRun(run, keys.slice(batch * 10, batch * 10 + 20))
     const now = run.clock.now()
     await run.ssc.stop()
     expect((await layersOf('totals')).join(' ')).toMatch(/^1000( \d+){3,}$/)
     const again = await startOn(directory, now, { describe: job })
-    for (let batch = 0; (await layersOf('totals')).includes('1000'); batch = (batch + 2000) % 20_000) {
-      await again.hand.give(...keys.slice(batch, batch + 2000))
-      await again.nextBatch()
-    }
+    for (let batch = 0; (await layersOf('totals')).includes('1000'); batch = (batch + 2000) % 20_000)
+      await giveAndRun(again, keys.slice(batch, batch + 2000))
+    const later = again.clock.now()
     await again.ssc.stop()
     expect((await layersOf('totals'))[0]).toMatch(/^\d+-merged$/)
+    const third = await startOn(directory, later, { describe: job })
+    await giveAndRun(third, keys.slice(0, 10))
+    await third.ssc.stop()
   })
 
   it('is saved at a graceful stop, so that nothing is computed again', async () => {

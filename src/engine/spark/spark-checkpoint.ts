@@ -24,7 +24,7 @@ import type { BatchAnnouncement } from './bridge-connection.js'
 import type { CheckpointFiles } from './checkpoint-files.js'
 import type { SparkRunner } from './spark-runner.js'
 
-const FORMAT_VERSION = 2
+const FORMAT_VERSION = 3
 /** Savings of an operator that stay: RDDs of before the latest may still be made of an earlier one. */
 const SAVINGS_KEPT = 3
 
