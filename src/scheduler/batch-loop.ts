@@ -50,6 +50,7 @@ export class BatchLoop {
       failurePolicy,
       onCompleted: (time) => this.#complete(time),
       onFailed: (time, error) => this.#fail(time, error),
+      onGivenUp: (info) => this.#givenUp(info),
       onSkipped: (info, error) => this.#skip(info, error),
       regenerate: jobsAt,
     })
@@ -117,6 +118,14 @@ export class BatchLoop {
     this.#skipped++
     await this.#generator.skipped(info.batchTime, error)
     engine.batchFinished?.(info.batchTime, error)
+  }
+
+  #givenUp({ batchTime, outputOperations }: BatchInfo): void {
+    const waiting = outputOperations.filter(({ endTime }) => endTime === null)
+    this.#options.log.error('The batch does not end; the stop no longer waits for it', {
+      batch: batchTime,
+      outputs: waiting.map(({ id, name }) => `${id} (${name})`).join(', '),
+    })
   }
 
   #fail(time: Time, error: Error): void {

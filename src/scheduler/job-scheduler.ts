@@ -19,6 +19,8 @@ export interface JobSchedulerOptions {
   readonly failurePolicy: FailurePolicy
   /** Called once per failed batch, with its first error; the batch is not counted as processed. */
   readonly onFailed: (time: Time, error: Error) => void
+  /** Called for a batch that had not ended when it was given up, see `giveUp`. */
+  readonly onGivenUp: (info: BatchInfo) => void
   /** Called in its place under the policy `skip`. The batch counts as left out, not as processed. */
   readonly onSkipped: (info: BatchInfo, error: Error) => Promise<void>
   /** The jobs of a batch made anew, after one before it was left out. */
@@ -44,8 +46,11 @@ export class JobScheduler {
   /** Operators with state that a running job stands on. */
   readonly #statesInUse = new Set<string>()
   readonly #inside = new AsyncLocalStorage<{ isDone: boolean }>()
+  readonly #begun = new Set<RunningBatch>()
   #running = 0
   #isStopped = false
+  /** Nobody waits for what runs any longer. */
+  #isGivenUp = false
   #idle: (() => void)[] = []
 
   constructor(options: JobSchedulerOptions) {
@@ -68,7 +73,8 @@ export class JobScheduler {
 
   /** Resolves when nothing is queued or running. */
   async finished(): Promise<void> {
-    while (this.#running > 0 || this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    while (!this.#isGivenUp && (this.#running > 0 || this.#queue.length > 0))
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
   /** True in the code of a job that has not ended, also after it awaited something: it cannot wait for the scheduler to finish. */
@@ -86,6 +92,20 @@ export class JobScheduler {
     this.#isStopped = true
     this.#dropUnstarted()
     await this.finished()
+  }
+
+  /** After `stop`: waits no longer for the batches that run. However their jobs end, they do not count as done, and run at the next start. */
+  giveUp(): void {
+    this.#isGivenUp = true
+    this.#queue.length = 0
+    for (const { info } of this.#begun) this.#options.onGivenUp(info)
+    this.#wake()
+  }
+
+  #wake(): void {
+    const idle = this.#idle
+    this.#idle = []
+    for (const wake of idle) wake()
   }
 
   #dropUnstarted(): void {
@@ -107,11 +127,7 @@ export class JobScheduler {
         this.#next()
       })
     }
-    if (this.#running === 0 && this.#queue.length === 0) {
-      const idle = this.#idle
-      this.#idle = []
-      for (const wake of idle) wake()
-    }
+    if (this.#running === 0 && this.#queue.length === 0) this.#wake()
   }
 
   /** The first job that stands on no state a job before it is to leave behind. */
@@ -129,6 +145,7 @@ export class JobScheduler {
     const { now, bus, within } = this.#options
     if (batch.info.processingStartTime === null) {
       batch.info = { ...batch.info, processingStartTime: now(), schedulingDelay: now() - batch.info.submissionTime }
+      this.#begun.add(batch)
       bus.post('onBatchStarted', batch.info)
     }
     this.#note(batch, job.outputId, { startTime: now() }, 'onOutputOperationStarted')
@@ -146,6 +163,7 @@ export class JobScheduler {
       }
     }
     running.isDone = true
+    if (this.#isGivenUp) return
     if (failure !== null) batch.error ??= failure
     this.#note(
       batch,
@@ -154,7 +172,9 @@ export class JobScheduler {
       'onOutputOperationCompleted',
     )
     batch.unfinished--
-    if (batch.unfinished === 0) await this.#complete(batch)
+    if (batch.unfinished > 0) return
+    await this.#complete(batch)
+    this.#begun.delete(batch)
   }
 
   async #complete(batch: RunningBatch): Promise<void> {

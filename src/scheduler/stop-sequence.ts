@@ -4,10 +4,15 @@
  *   graceful   the receivers stop, what they received becomes blocks, the blocks a last batch, every batch runs: one deadline
  *              for all of it, after which the stop goes on as if it were not graceful
  *   at once    batches that have not begun are dropped (with a checkpoint they run at the next start), the running one ends
+ *
+ * The batch that runs is not torn apart; but one that has not ended after a while, since an output waits for what never comes, is given up.
  */
 import type { ReceiverHost } from '../engine/engine.js'
 import type { JobGenerator } from './job-generator.js'
 import type { JobScheduler } from './job-scheduler.js'
+
+/** How long the batch that runs is waited for when nothing else is. */
+const LAST_BATCH_MS = 10_000
 
 export interface StopOptions {
   readonly graceful: boolean
@@ -29,9 +34,12 @@ export async function stopInOrder({
   if (!graceful) {
     // At once, or batches that wait would start while the receivers stop.
     const dropped = scheduler.stop()
-    await receivers.stop(false)
-    await generator.stop(false)
-    await dropped
+    const steps = async (): Promise<void> => {
+      await receivers.stop(false)
+      await generator.stop(false)
+      await dropped
+    }
+    await ended(steps(), scheduler)
     return { timedOut: false }
   }
   let isLate = false
@@ -40,19 +48,29 @@ export async function stopInOrder({
     await generator.stop(!isLate)
     await scheduler.finished()
   }
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<'late'>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, 'late')
-  })
   const running = steps()
+  if (await passes(running, timeoutMs)) return { timedOut: false }
+  isLate = true
+  // What has not begun does not begin.
+  await ended(Promise.all([scheduler.stop(), running]), scheduler)
+  return { timedOut: true }
+}
+
+/** Resolves when `steps` have, which wait for the batch that runs, but not for longer than that may take. */
+async function ended(steps: Promise<unknown>, scheduler: JobScheduler): Promise<void> {
+  if (!(await passes(steps, LAST_BATCH_MS))) scheduler.giveUp()
+  await steps
+}
+
+/** Resolves to whether `steps` resolve within `ms`. */
+async function passes(steps: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, ms, false)
+  })
   try {
-    if ((await Promise.race([running, deadline])) !== 'late') return { timedOut: false }
+    return await Promise.race([steps.then(() => true), late])
   } finally {
     clearTimeout(timer)
   }
-  isLate = true
-  // The batch that runs is not torn apart; what has not begun does not begin.
-  await scheduler.stop()
-  await running
-  return { timedOut: true }
 }

@@ -246,4 +246,44 @@ describe('a graceful stop', () => {
     ])
     await again.ssc.stop()
   })
+
+  it.each([
+    ['an output', true],
+    ['a task', false],
+  ])(
+    'does not wait for ever for %s whose promise never settles (graceful: %s)',
+    async (what, graceful) => {
+      let hangs = true
+      let begun = (): void => {}
+      const isRunning = new Promise<void>((resolve) => (begun = resolve))
+      const done: [number, string[]][] = []
+      const never = (): Promise<void> => {
+        begun()
+        return hangs ? new Promise(() => {}) : Promise.resolve()
+      }
+      const describeJob: Describe = ({ ssc, hand }) =>
+        ssc
+          .receiverStream(hand)
+          .mapPartitions(async (records) => {
+            if (what === 'a task') await never()
+            return records
+          })
+          .foreachRDD(async (rdd, time) => {
+            const records = await rdd.collect()
+            if (what === 'an output') await never()
+            done.push([time, records])
+          })
+      const run = await start({ describe: describeJob, conf: { 'spark.streaming.gracefulStopTimeout': '20ms' } })
+      await run.hand.give('stuck')
+      run.clock.advance(1000)
+      await isRunning
+      const result = await run.ssc.stop({ graceful })
+      expect(result).toMatchObject({ graceful: false, timedOut: graceful, completedBatches: 0, unfinishedBatches: 1 })
+      hangs = false
+      const again = await start({ describe: describeJob }, 1000)
+      expect(done).toEqual([[1000, ['stuck']]])
+      await again.ssc.stop()
+    },
+    30_000,
+  )
 })
