@@ -56,18 +56,24 @@ export class DuplicateWatch {
     if (isOtherBroker && this.#known.ids === null) this.#reportOnce(otherBroker(address.text))
   }
 
-  /** Leaves out of a block, header included, what is stored already; returns what is left, and how many messages went. */
-  compact(block: Buffer, version: 4 | 5): { bytes: Buffer; removed: number } {
+  /** Leaves out of a block, header included, what is stored already; returns what is left, how many messages went, and whether the filter's tail has become shorter. */
+  compact(block: Buffer, version: 4 | 5): { bytes: Buffer; removed: number; isTailShorter: boolean } {
     const { filter, ids } = this.#known
     let bytes = block
     let removed = 0
-    const cut = (left: { end: number; removed: number }): void => {
+    let isTailShorter = false
+    if (filter.isActive) {
+      const left = filter.compact(bytes, BLOCK_HEADER_LENGTH, bytes.length, version)
+      bytes = bytes.subarray(0, left.end)
+      removed += left.removed
+      isTailShorter = left.isTailShorter
+    }
+    if (ids !== null) {
+      const left = ids.compact(bytes)
       bytes = bytes.subarray(0, left.end)
       removed += left.removed
     }
-    if (filter.isActive) cut(filter.compact(bytes, BLOCK_HEADER_LENGTH, bytes.length, version))
-    if (ids !== null) cut(ids.compact(bytes))
-    return { bytes, removed }
+    return { bytes, removed, isTailShorter }
   }
 
   /** A block is on its way to storage. */

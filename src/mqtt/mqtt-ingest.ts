@@ -242,7 +242,8 @@ export class MqttIngest implements ConnectionUser {
     writeBlockHeader(taken.bytes, header)
     const { version, connection } = header
     const { acks, openIds } = taken
-    const { bytes, removed } = this.#duplicates.compact(taken.bytes, version)
+    const { bytes, removed, isTailShorter } = this.#duplicates.compact(taken.bytes, version)
+    if (isTailShorter) this.#sink.confirmed(this.#filter.tailBlocks)
     const messages = taken.messages - removed
     const hasAcknowledgements = acks.length > 0
     const stored = { bytes, start: BLOCK_HEADER_LENGTH, version, memory, hasAcknowledgements, openIds }

@@ -8,7 +8,8 @@
  *
  * The filter therefore keeps the tail: the stored messages whose acknowledgement is not known to have arrived. On a resumed
  * session it looks for the first message in the tail, by packet id and content, and from there on for what follows it in the
- * tail. Everything else is new. Packet ids alone would not do: some brokers have more than 65,535 messages on their way.
+ * tail. Everything else is new. Packet ids alone would not do: some brokers have more than 65,535 messages on their way. What is
+ * in the tail before the first one repeated has been acknowledged.
  *
  * Packet ids that count up are free for a long time after a message is done. A broker that takes the lowest free one (HiveMQ) uses
  * it again at once, perhaps for a message of the same content; such a broker has to set DUP, or the message is new.
@@ -43,6 +44,13 @@ export interface StoredBlock extends TailBlock {
   readonly hasAcknowledgements: boolean
   /** The packet ids of its messages of QoS 2, repetitions included. */
   readonly openIds: readonly number[]
+}
+
+/** What `compact` did. */
+export interface Compacted {
+  readonly end: number
+  readonly removed: number
+  readonly isTailShorter: boolean
 }
 
 /** Messages that may come between two repetitions. */
@@ -135,15 +143,16 @@ export class RedeliveryFilter {
 
   /**
    * Leaves out of `bytes` the frames from `start` to `end` that are redeliveries, moving the others together. Returns where the
-   * frames kept end and how many were left out. Cheap when `isActive` is false.
+   * frames kept end, how many were left out, and whether the tail has become shorter. Cheap when `isActive` is false.
    */
-  compact(bytes: Buffer, start: number, end: number, version: 4 | 5): { end: number; removed: number } {
+  compact(bytes: Buffer, start: number, end: number, version: 4 | 5): Compacted {
+    const hadMatch = this.#matched >= 0
     let kept = start
     let removed = 0
     for (let at = start; at < end; ) {
       if (this.#index === null) {
         if (kept !== at) bytes.copyWithin(kept, at, end)
-        return { end: kept + end - at, removed }
+        return { end: kept + end - at, removed, isTailShorter: !hadMatch && this.#matched >= 0 }
       }
       const contents = readFrame(bytes, at, version)
       if (contents.packetId !== 0 && this.#isRedelivery(this.#index, bytes, contents)) {
@@ -154,12 +163,14 @@ export class RedeliveryFilter {
       }
       at = contents.end
     }
-    return { end: kept, removed }
+    return { end: kept, removed, isTailShorter: !hadMatch && this.#matched >= 0 }
   }
 
   #isRedelivery(index: TailIndex, bytes: Buffer, contents: PublishFrame): boolean {
     const match = this.#match(index, bytes, contents)
     if (match >= 0) {
+      // Another broker may hold less than the one the session was with.
+      if (this.#matched < 0 && !this.#isOtherBroker) this.#tail.confirmedBefore(index.runsBefore(match))
       this.#matched = match
       this.#strangers = 0
       this.#recognised++

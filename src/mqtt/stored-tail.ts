@@ -96,12 +96,19 @@ export class StoredTail {
     this.#completed = Math.max(0, this.#completed - arrived.length)
     for (const { memory } of arrived) memory?.letGo()
     // A block stored when nothing more could be repeated: whatever the tail held before it has been acknowledged as well.
-    if (arrived.some(({ isSettled }) => isSettled)) this.#dropBefore()
+    if (arrived.some(({ isSettled }) => isSettled)) this.confirmedBefore(this.#before.length)
+  }
+
+  /** The first `count` blocks of earlier connections are known to be acknowledged. */
+  confirmedBefore(count: number): void {
+    for (const { memory } of this.#before.slice(0, count)) memory?.letGo()
+    // An array of its own: who looks for repetitions reads the one there was.
+    this.#before = this.#before.slice(count)
   }
 
   /** A connection was accepted: on a resumed session all there is may be repeated, on a new one nothing. */
   connected(isSessionResumed: boolean): void {
-    if (!isSessionResumed) this.#dropBefore()
+    if (!isSessionResumed) this.confirmedBefore(this.#before.length)
     for (const block of this.#current) {
       if (isSessionResumed && isKept(block)) this.#before.push(block)
       else block.memory?.letGo()
@@ -109,11 +116,6 @@ export class StoredTail {
     this.#current = []
     this.#completed = 0
     this.#open.clear()
-  }
-
-  #dropBefore(): void {
-    for (const { memory } of this.#before) memory?.letGo()
-    this.#before = []
   }
 }
 

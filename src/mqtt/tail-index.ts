@@ -13,6 +13,8 @@ export class TailIndex {
   readonly #older: Int32Array
   /** By packet id: the last message under it, -1 for none. */
   readonly #newest = new Int32Array(0x1_0000).fill(-1)
+  /** The first message of QoS 2; the number of messages when there is none. */
+  readonly #firstExactlyOnce: number
 
   /** Messages without a packet id are left out: they are not sent again. */
   constructor(runs: readonly FrameRun[]) {
@@ -23,6 +25,7 @@ export class TailIndex {
     this.#start = new Uint32Array(length)
     this.#older = new Int32Array(length)
     let message = 0
+    let firstExactlyOnce = length
     for (let index = 0; index < runs.length; index++) {
       const { bytes, start, version } = runs[index]!
       for (let at = start; at < bytes.length; ) {
@@ -31,15 +34,27 @@ export class TailIndex {
           this.#run[message] = index
           this.#start[message] = at
           this.#older[message] = this.#newest[packetId]!
-          this.#newest[packetId] = message++
+          this.#newest[packetId] = message
+          if ((bytes[at]! & 4) !== 0) firstExactlyOnce = Math.min(firstExactlyOnce, message)
+          message++
         }
         at = end
       }
     }
+    this.#firstExactlyOnce = firstExactlyOnce
   }
 
   get length(): number {
     return this.#start.length
+  }
+
+  /**
+   * How many runs, from the first, are acknowledged when the broker repeats this message first of all. One of QoS 2 may be begun anew
+   * later than those behind it.
+   */
+  runsBefore(message: number): number {
+    const first = Math.min(message, this.#firstExactlyOnce)
+    return first < this.length ? this.#run[first]! : 0
   }
 
   /** The last message with the packet id, topic and payload of the one that `came`, in `bytes`; -1 for none. */

@@ -161,6 +161,36 @@ describe('the redelivery filter', () => {
     expect(receive(filter, [message(1, 'on'), message(2, 'on'), message(1, 'on')])).toEqual(['on'])
   })
 
+  it('takes what lies before the first one repeated for acknowledged, by the blocks it lies in', () => {
+    const blocks = [sent.slice(0, 2), sent.slice(2, 4), sent.slice(4)]
+    const afterRepeated = (from: number, add = store): number => {
+      const filter = new RedeliveryFilter()
+      for (const block of blocks) add(filter, block)
+      filter.connected(true)
+      receive(filter, sent.slice(from))
+      return filter.tailBlocks
+    }
+    expect([0, 1, 2, 3, 4].map((from) => afterRepeated(from))).toEqual([3, 3, 2, 2, 1])
+    const filter = new RedeliveryFilter()
+    for (const block of blocks) store(filter, block)
+    filter.connected(true, true)
+    receive(filter, sent.slice(4), 4, true)
+    expect(filter.tailBlocks, 'of another broker').toBe(3)
+  })
+
+  it('keeps what lies behind a message of QoS 2, which may be begun anew after others', () => {
+    const filter = new RedeliveryFilter()
+    const exactlyOnce = frames(sent.slice(1, 2), 4)
+    exactlyOnce[0] = 0x34
+    store(filter, sent.slice(0, 1))
+    filter.stored(inTail(exactlyOnce, 4, [2]))
+    store(filter, sent.slice(2, 4))
+    store(filter, sent.slice(4))
+    filter.connected(true)
+    expect(receive(filter, sent.slice(4))).toEqual([])
+    expect(filter.tailBlocks).toBe(3)
+  })
+
   it('gives up looking for more when much else comes between', () => {
     const filter = new RedeliveryFilter()
     store(filter, sent)
@@ -268,6 +298,7 @@ describe('the redelivery filter', () => {
             numbers.push(filter.stored(inTail(kept, version)))
             if (kept.length > 0) log.push(kept)
             acks.push(messages.filter(({ message: one }) => one.qos === 1).length)
+            log = log.slice(log.length - filter.tailBlocks)
           }
           const connect = (): void => {
             broker.reconnect()
