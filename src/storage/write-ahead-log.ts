@@ -38,6 +38,9 @@ interface Append extends NewRecord {
   readonly reject: (error: Error) => void
 }
 
+/** So many segments that are not needed are deleted before the next one is due: a process that is killed again and again begins one each time. */
+const MAX_UNNEEDED = 8
+
 /** Most bytes of one group, so that an append never waits for more than this before its sync begins. */
 const GROUP_BYTES = 8 << 20
 
@@ -57,6 +60,8 @@ export class WriteAheadLog {
   /** Null before the first one has begun. */
   #current: LogSegment | null = null
   #oldest: number
+  /** The oldest one that is needed, as the header of the newest notes it. */
+  #noted: number
   #deleted = 1
   #timer: NodeJS.Timeout | null = null
   readonly #metrics = { appends: 0, bytes: 0, groups: 0, syncs: 0, failures: 0 }
@@ -69,6 +74,7 @@ export class WriteAheadLog {
     this.#records = new LogRecords(directory)
     this.#recovered = end
     this.#oldest = end.segments[0] ?? 1
+    this.#noted = this.#oldest
   }
 
   /**
@@ -132,7 +138,7 @@ export class WriteAheadLog {
     return this.#records.read(position)
   }
 
-  /** Says that segments before `segment` are not needed any more. They are deleted when the next segment has begun, whose header notes it. */
+  /** Says that segments before `segment` are not needed any more. They are deleted when the next segment has begun, whose header notes it: when that is due, or there are eight. */
   deleteBefore(segment: number): void {
     this.#oldest = Math.max(this.#oldest, Math.min(segment, this.segment))
   }
@@ -190,7 +196,8 @@ export class WriteAheadLog {
 
   async #writeGroup(group: readonly Append[]): Promise<LogPosition[]> {
     let segment = this.#current!
-    if (segment.isBroken || segment.length >= this.#segmentBytes) segment = await this.#roll()
+    const isDue = segment.length >= this.#segmentBytes || this.#oldest - this.#noted >= MAX_UNNEEDED
+    if (segment.isBroken || isDue) segment = await this.#roll()
     const { length } = segment
     const positions = await segment.write(group, this.#sync === 'always')
     this.#metrics.groups++
@@ -252,6 +259,7 @@ export class WriteAheadLog {
     const next = await LogSegment.begin(this.directory, header, durable)
     await previous?.close()
     this.#current = next
+    this.#noted = header.oldest
     await this.#deleteOld()
     return next
   }

@@ -100,6 +100,19 @@ describe('a write ahead log', () => {
     await log.close()
   })
 
+  it('deletes the segments of many short lives, though none of them filled its own', async () => {
+    const directory = new FaultyDirectory()
+    for (let life = 0; life < 30; life++) {
+      const { log } = await open(directory)
+      await append(log, `life ${life}`)
+      log.deleteBefore(log.segment)
+      await append(log, 'more')
+      await log.close()
+    }
+    expect(directory.files.size).toBeLessThan(20)
+    expect((await texts(directory)).slice(-2)).toEqual(['life 29', 'more'])
+  })
+
   it('finishes a deletion that a power failure interrupted', async () => {
     const directory = new FaultyDirectory()
     const { log } = await open(directory, { segmentBytes: 100 })
