@@ -26,6 +26,8 @@ export function changesOf(entries: readonly StateEntry[]): StateColumns {
 }
 
 /** The entries of columns with keys. */
-export function* entriesIn({ numbers, keys, states, times }: StateColumns): Generator<StateEntry> {
-  for (let i = 0; i < numbers.length; i++) yield { key: keys![i], state: states[i], time: times[i]!, born: numbers[i]! }
+export function* entriesIn(all: Iterable<StateColumns>): Generator<StateEntry> {
+  for (const { numbers, keys, states, times } of all)
+    for (let i = 0; i < numbers.length; i++)
+      yield { key: keys![i], state: states[i], time: times[i]!, born: numbers[i]! }
 }

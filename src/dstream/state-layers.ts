@@ -20,10 +20,13 @@ export const changedStates: () => LibraryFunction = libraryFunction(
   'changedStates',
   () =>
     async ([[before], [after]]: readonly [Iterable<StatePartition>, Iterable<StatePartition>]) => {
-      const { removed, changed, came } = after!.states.changesSince(before!.states)
+      const { removed, updated } = after!.states.changesSince(before!.states)
+      const { births } = before!.states
       const chunks: LayerChunk[] = []
       if (removed.length > 0) chunks.push(encodedStateRecord(new GoneStates(removed.map(({ born }) => born))))
+      const changed = updated.filter(({ born }) => born <= births)
       chunks.push(...(await inTurns(chunksOf(changed, changesOf, hasObjectState))))
+      const came = updated.filter(({ born }) => born > births)
       chunks.push(...(await inTurns(chunksOf(came, columnsOf, hasObject))))
       return chunks
     },

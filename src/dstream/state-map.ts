@@ -37,12 +37,11 @@ interface Line {
   births: number
 }
 
-/** What differs from an earlier version. A key that went and came again is in two of them. */
+/** What differs from an earlier version. A key that went and came again is in both. */
 export interface StateDifference {
   readonly removed: readonly StateEntry[]
-  readonly changed: readonly StateEntry[]
-  /** In order. */
-  readonly came: readonly StateEntry[]
+  /** What changed or came: in order of update where entries are kept so, else what came is last, in order of birth. */
+  readonly updated: readonly StateEntry[]
 }
 
 /** What a version did: the entry that was there, null for none, and the one it put there, null for none; one pair after another. */
@@ -177,14 +176,14 @@ export class StateMap {
 
   /** What differs from `older`, an earlier version or a copy of one. */
   changesSince(older: StateMap): StateDifference {
-    if (older === this) return { removed: [], changed: [], came: [] }
+    if (older === this) return { removed: [], updated: [] }
     if (!this.follows(older)) return this.#differenceFrom(older.entries())
     const steps = older.#stepsUpTo(this)
     // What later versions replaced is still the entry here.
     const here = this.#next === null ? null : lastOf(steps)
     const birthsBefore = older.births
     const removed: Entry[] = []
-    const changed: Entry[] = []
+    const updated: Entry[] = []
     const came: Entry[] = []
     for (const version of steps) {
       for (let i = 0; i < version.length; i += 2) {
@@ -193,26 +192,26 @@ export class StateMap {
         if (after === null) {
           if (before!.born <= birthsBefore) removed.push(before!)
         } else if (here === null ? after.madeIn !== REPLACED : here.get(after.id) === after) {
-          if (after.born <= birthsBefore) changed.push(after)
+          if (this.#byTime || after.born <= birthsBefore) updated.push(after)
           else came.push(after)
         }
       }
     }
-    return { removed, changed, came: came.sort(this.#byTime ? inOrderOfTime : inOrderOfBirth) }
+    if (this.#byTime) updated.sort(inOrderOfTime)
+    for (const entry of came.sort(inOrderOfBirth)) updated.push(entry)
+    return { removed, updated }
   }
 
   /** As `changesSince`, where only the earlier entries are known. */
   #differenceFrom(earlier: readonly StateEntry[]): StateDifference {
     const left = new Map(earlier.map((entry) => [entry.born, entry]))
-    const changed: StateEntry[] = []
-    const came: StateEntry[] = []
+    const updated: StateEntry[] = []
     for (const entry of this.entries()) {
       const before = left.get(entry.born)
-      if (before === undefined) came.push(entry)
-      else if (before.time < entry.time) changed.push(entry)
+      if (before === undefined || before.time < entry.time) updated.push(entry)
       left.delete(entry.born)
     }
-    return { removed: [...left.values()], changed, came }
+    return { removed: [...left.values()], updated }
   }
 
   /** How many keys had come by the end of this version. */
@@ -254,7 +253,7 @@ function inOrderOfBirth(a: StateEntry, b: StateEntry): number {
   return a.born - b.born
 }
 
-function inOrderOfTime(a: StateEntry, b: StateEntry): number {
+export function inOrderOfTime(a: StateEntry, b: StateEntry): number {
   return a.time - b.time
 }
 

@@ -39,10 +39,10 @@ export function statesIn(records: readonly unknown[]): StatePartition | null {
 /** What lies between `before` and `after`; null unless `after` was made from `before` here, so that the difference is known. */
 export function stateLayer(before: StatePartition, after: StatePartition): StateLayer | null {
   if (!after.states.follows(before.states)) return null
-  const { removed, changed, came } = after.states.changesSince(before.states)
+  const { removed, updated } = after.states.changesSince(before.states)
   return new StateLayer({
     removed: removed.map(({ key }) => key),
-    columns: columnsOf([...changed, ...came]),
+    columns: columnsOf(updated),
     mapped: after.mapped,
   })
 }
@@ -54,7 +54,7 @@ export function overlaid(read: readonly unknown[]): readonly unknown[] {
   let mapped: readonly unknown[] = []
   for (const layer of read.slice(1) as StateLayer[]) {
     for (const key of layer.removed) states.remove(key)
-    for (const entry of entriesIn(layer.columns)) states.putBack(entry)
+    for (const entry of entriesIn([layer.columns])) states.putBack(entry)
     mapped = layer.mapped
   }
   return [{ states, mapped } satisfies StatePartition]

@@ -3,14 +3,14 @@
 import { lookedUpTogether } from '../rdd/entry-table.js'
 import { KeyedMap } from '../rdd/keys.js'
 import { RecordError } from '../rdd/operator-failure.js'
-import { Pacer } from '../rdd/pacer.js'
+import { forEachPaced, Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import { type LibraryFunction, libraryFunction, type TaskFunction } from '../rdd/task-function.js'
-import { mergedStates, type StateColumns, type StateRecord } from '../storage/state-columns.js'
+import { mergedStates, type StateRecord } from '../storage/state-columns.js'
 import type { Time } from '../time.js'
 import { State } from './state.js'
-import { columnsOf, entriesIn } from './state-entries.js'
-import { StateMap } from './state-map.js'
+import { entriesIn } from './state-entries.js'
+import { inOrderOfTime, StateMap } from './state-map.js'
 import type { StateFunction, TimedStateFunction } from './state-spec.js'
 
 /** One partition of a state RDD: the states after the batch, and what the function returned during it. */
@@ -103,12 +103,9 @@ export const statesOfLayers: (byTime: boolean) => LibraryFunction = libraryFunct
   (byTime: boolean) =>
     async ([whole, ...layers]: StateLayers) => {
       const states = new StateMap(byTime)
-      const pacer = new Pacer()
-      const columns = mergedStates(whole, layers)
-      for (const some of byTime ? [inOrderOfTime(columns)] : columns) {
-        for (const entry of entriesIn(some)) states.putBack(entry)
-        if (pacer.isDue) await pacer.turn()
-      }
+      const entries = entriesIn(mergedStates(whole, layers))
+      const inOrder = byTime ? [...entries].sort(inOrderOfTime) : entries
+      await forEachPaced(inOrder, new Pacer(), (entry) => states.putBack(entry))
       return [{ states, mapped: [] }]
     },
 )
@@ -118,8 +115,7 @@ export const entriesOfLayers: () => LibraryFunction = libraryFunction(
   'entriesOfLayers',
   () =>
     function* ([whole, ...layers]: StateLayers) {
-      for (const columns of mergedStates(whole, layers))
-        for (const { key, state, time } of entriesIn(columns)) yield [key, [state, time]]
+      for (const { key, state, time } of entriesIn(mergedStates(whole, layers))) yield [key, [state, time]]
     },
 )
 
@@ -132,11 +128,6 @@ export const statesOfEntries: (byTime: boolean) => LibraryFunction = libraryFunc
     return [{ states, mapped: [] }]
   },
 )
-
-function inOrderOfTime(columns: Iterable<StateColumns>): StateColumns {
-  const entries = [...columns].flatMap((some) => [...entriesIn(some)])
-  return columnsOf(entries.sort((a, b) => a.time - b.time))
-}
 
 /** What the function returned during the batch. */
 export const mappedRecords: () => LibraryFunction = libraryFunction(

@@ -3,6 +3,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { changesOf, columnsOf, entriesIn } from '../../dist/dstream/state-entries.js'
 import { type StateDifference, type StateEntry, StateMap } from '../../dist/dstream/state-map.js'
+import { overlaid, stateLayer } from '../../dist/dstream/state-partition-layers.js'
+import type { StatePartition } from '../../dist/dstream/state-update.js'
 import { deserializeRecords, serializeRecords } from '../../dist/storage/record-serializer.js'
 import { GoneStates, mergedStates, type StateRecord } from '../../dist/storage/state-columns.js'
 
@@ -12,10 +14,10 @@ const runs = 300 * Number(process.env.MILLRACE_BUDGET ?? 1)
 const plain = (entries: readonly StateEntry[]): StateEntry[] =>
   entries.map(({ key, state, time, born }) => ({ key, state, time, born }))
 const sent = (map: StateMap): StateMap => deserializeRecords(serializeRecords([map]))[0] as StateMap
-const layerOf = ({ removed, changed, came }: StateDifference): StateRecord[] => [
+const layerOf = ({ removed, updated }: StateDifference, { births }: StateMap): StateRecord[] => [
   new GoneStates(removed.map(({ born }) => born)),
-  changesOf(changed),
-  columnsOf(came),
+  changesOf(updated.filter(({ born }) => born <= births)),
+  columnsOf(updated.filter(({ born }) => born > births)),
 ]
 
 test.each([false, true])(
@@ -44,8 +46,8 @@ test.each([false, true])(
             if (!map.follows(older.map)) continue
             // What is known of both ends alone, as where they come from other threads, says the same as the steps between.
             for (const difference of [map.changesSince(older.map), sent(map).changesSince(sent(older.map))]) {
-              const laid = [...mergedStates([columnsOf(older.was)], [layerOf(difference)])]
-              expect(ordered(laid.flatMap((some) => [...entriesIn(some)]))).toEqual(ordered(was))
+              const laid = [...mergedStates([columnsOf(older.was)], [layerOf(difference, older.map)])]
+              expect(ordered([...entriesIn(laid)])).toEqual(ordered(was))
             }
           }
         }
@@ -59,3 +61,18 @@ test.each([false, true])(
     }
   },
 )
+
+test('a layer of a kept partition leads to the same order of update, whether keys changed or came, over several batches', () => {
+  const before = new StateMap(true)
+  before.put('a', 1, 1)
+  before.put('b', 1, 1)
+  const between = before.copy()
+  between.put('c', 1, 2)
+  between.put('a', 2, 2)
+  const after = between.copy()
+  after.put('b', 2, 3)
+  const layer = stateLayer({ states: before, mapped: [] }, { states: after, mapped: [] })
+  const [{ states }] = overlaid([{ states: sent(before), mapped: [] }, layer]) as [StatePartition]
+  expect(plain(states.entries())).toEqual(plain(after.entries()))
+  expect(states.olderThan(3).map(({ key }) => key)).toEqual(['c', 'a'])
+})
