@@ -7,7 +7,7 @@ import type { RDD } from '../rdd/rdd.js'
 import { type LibraryFunction, libraryFunction } from '../rdd/task-function.js'
 import { DeferredChunk, type LayerChunk } from '../storage/deferred-chunk.js'
 import { LayerChanges, type LayerRecord } from '../storage/layers.js'
-import { CHUNK_RECORDS, type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
+import { type EncodedChunk, encodedChunks, inChunkLengths } from '../storage/partition-file.js'
 import { encodedStateRecord, GoneStates, type StateColumns } from '../storage/state-columns.js'
 import { changesOf, columnsOf } from './state-entries.js'
 import type { StateEntry } from './state-map.js'
@@ -37,9 +37,7 @@ export const stateColumns: () => LibraryFunction = libraryFunction(
   'stateColumns',
   () =>
     function* ([partition]: Iterable<StatePartition> & readonly StatePartition[]) {
-      const entries = partition!.states.entries()
-      for (let from = 0; from < entries.length; from += CHUNK_RECORDS)
-        yield columnsOf(entries.slice(from, from + CHUNK_RECORDS))
+      for (const some of inChunkLengths(partition!.states.entries())) yield columnsOf(some)
     },
 )
 
@@ -125,8 +123,7 @@ function* chunksOf(
   columns: (entries: readonly StateEntry[]) => StateColumns,
   isObject: (entry: StateEntry) => boolean,
 ): Generator<LayerChunk> {
-  for (let from = 0; from < entries.length; from += CHUNK_RECORDS) {
-    const some = entries.slice(from, from + CHUNK_RECORDS)
+  for (const some of inChunkLengths(entries)) {
     const encode = (): EncodedChunk => encodedStateRecord(columns(some))
     yield some.some(isObject) ? encode() : new DeferredChunk(encode)
   }

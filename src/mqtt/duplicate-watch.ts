@@ -61,18 +61,14 @@ export class DuplicateWatch {
     const { filter, ids } = this.#known
     let bytes = block
     let removed = 0
-    let isTailShorter = false
-    if (filter.isActive) {
-      const left = filter.compact(bytes, BLOCK_HEADER_LENGTH, bytes.length, version)
+    const cut = <T extends { readonly end: number; readonly removed: number }>(left: T): T => {
       bytes = bytes.subarray(0, left.end)
       removed += left.removed
-      isTailShorter = left.isTailShorter
+      return left
     }
-    if (ids !== null) {
-      const left = ids.compact(bytes)
-      bytes = bytes.subarray(0, left.end)
-      removed += left.removed
-    }
+    const isTailShorter =
+      filter.isActive && cut(filter.compact(bytes, BLOCK_HEADER_LENGTH, bytes.length, version)).isTailShorter
+    if (ids !== null) cut(ids.compact(bytes))
     return { bytes, removed, isTailShorter }
   }
 

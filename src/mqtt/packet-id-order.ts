@@ -1,5 +1,5 @@
 /** The order of a broker's packet ids: whether it counts them up or takes the lowest free one, and whether it went back to an older state of itself. */
-import { readFrame } from './publish-frame.js'
+import { forEachWithId, readFrame } from './publish-frame.js'
 import type { TailBlock } from './stored-tail.js'
 
 export class PacketIdOrder {
@@ -62,12 +62,8 @@ export class PacketIdOrder {
 }
 
 /** The packet id of a block's last message that has one; 0 for none. */
-function lastId({ bytes, start, version }: TailBlock): number {
+function lastId(block: TailBlock): number {
   let last = 0
-  for (let at = start; at < bytes.length; ) {
-    const { packetId, end } = readFrame(bytes, at, version)
-    if (packetId !== 0) last = packetId
-    at = end
-  }
+  forEachWithId(block, ({ packetId }) => (last = packetId))
   return last
 }

@@ -35,6 +35,18 @@ export function readFrame(bytes: Buffer, at: number, version: 4 | 5): PublishFra
   return { packetId, isDup: (flags & 8) !== 0, topicStart, topicEnd, payloadStart, end }
 }
 
+/** Calls `visit` for each frame that has a packet id, in order, with the place where it begins. */
+export function forEachWithId(
+  { bytes, start, version }: FrameRun,
+  visit: (frame: PublishFrame, at: number) => void,
+): void {
+  for (let at = start; at < bytes.length; ) {
+    const frame = readFrame(bytes, at, version)
+    if (frame.packetId !== 0) visit(frame, at)
+    at = frame.end
+  }
+}
+
 /** True when `came`, in `bytes`, has the packet id, the topic and the payload of `stored`, in `block`. */
 export function isSameMessage(block: Buffer, stored: PublishFrame, bytes: Buffer, came: PublishFrame): boolean {
   return (

@@ -146,13 +146,18 @@ export class RedeliveryFilter {
    * frames kept end, how many were left out, and whether the tail has become shorter. Cheap when `isActive` is false.
    */
   compact(bytes: Buffer, start: number, end: number, version: 4 | 5): Compacted {
-    const hadMatch = this.#matched >= 0
+    const tailBlocks = this.#tail.before.length
+    const left = this.#leaveOut(bytes, start, end, version)
+    return { ...left, isTailShorter: this.#tail.before.length < tailBlocks }
+  }
+
+  #leaveOut(bytes: Buffer, start: number, end: number, version: 4 | 5): { end: number; removed: number } {
     let kept = start
     let removed = 0
     for (let at = start; at < end; ) {
       if (this.#index === null) {
         if (kept !== at) bytes.copyWithin(kept, at, end)
-        return { end: kept + end - at, removed, isTailShorter: !hadMatch && this.#matched >= 0 }
+        return { end: kept + end - at, removed }
       }
       const contents = readFrame(bytes, at, version)
       if (contents.packetId !== 0 && this.#isRedelivery(this.#index, bytes, contents)) {
@@ -163,7 +168,7 @@ export class RedeliveryFilter {
       }
       at = contents.end
     }
-    return { end: kept, removed, isTailShorter: !hadMatch && this.#matched >= 0 }
+    return { end: kept, removed }
   }
 
   #isRedelivery(index: TailIndex, bytes: Buffer, contents: PublishFrame): boolean {

@@ -2,7 +2,7 @@
  * Where the messages of a tail lie, in their order and by packet id. A broker may have millions on their way, so each costs twelve bytes
  * here and no object; its content stays in its block.
  */
-import { type FrameRun, isSameMessage, type PublishFrame, readFrame } from './publish-frame.js'
+import { type FrameRun, forEachWithId, isSameMessage, type PublishFrame, readFrame } from './publish-frame.js'
 
 export class TailIndex {
   readonly #runs: readonly FrameRun[]
@@ -19,27 +19,22 @@ export class TailIndex {
   /** Messages without a packet id are left out: they are not sent again. */
   constructor(runs: readonly FrameRun[]) {
     let length = 0
-    for (const run of runs) length += countIds(run)
+    for (const run of runs) forEachWithId(run, () => length++)
     this.#runs = runs
     this.#run = new Uint32Array(length)
     this.#start = new Uint32Array(length)
     this.#older = new Int32Array(length)
     let message = 0
     let firstExactlyOnce = length
-    for (let index = 0; index < runs.length; index++) {
-      const { bytes, start, version } = runs[index]!
-      for (let at = start; at < bytes.length; ) {
-        const { packetId, end } = readFrame(bytes, at, version)
-        if (packetId !== 0) {
-          this.#run[message] = index
-          this.#start[message] = at
-          this.#older[message] = this.#newest[packetId]!
-          this.#newest[packetId] = message
-          if ((bytes[at]! & 4) !== 0) firstExactlyOnce = Math.min(firstExactlyOnce, message)
-          message++
-        }
-        at = end
-      }
+    for (const [index, run] of runs.entries()) {
+      forEachWithId(run, ({ packetId }, at) => {
+        this.#run[message] = index
+        this.#start[message] = at
+        this.#older[message] = this.#newest[packetId]!
+        this.#newest[packetId] = message
+        if ((run.bytes[at]! & 4) !== 0) firstExactlyOnce = Math.min(firstExactlyOnce, message)
+        message++
+      })
     }
     this.#firstExactlyOnce = firstExactlyOnce
   }
@@ -77,14 +72,4 @@ export class TailIndex {
     const { bytes: stored, version } = this.#runs[this.#run[message]!]!
     return isSameMessage(stored, readFrame(stored, this.#start[message]!, version), bytes, came)
   }
-}
-
-function countIds({ bytes, start, version }: FrameRun): number {
-  let count = 0
-  for (let at = start; at < bytes.length; ) {
-    const { packetId, end } = readFrame(bytes, at, version)
-    if (packetId !== 0) count++
-    at = end
-  }
-  return count
 }

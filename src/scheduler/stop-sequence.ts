@@ -10,6 +10,7 @@
 import type { ReceiverHost } from '../engine/engine.js'
 import type { JobGenerator } from './job-generator.js'
 import type { JobScheduler } from './job-scheduler.js'
+import { waitAtMost } from './wait-at-most.js'
 
 /** How long the batch that runs is waited for when nothing else is. */
 const LAST_BATCH_MS = 10_000
@@ -49,7 +50,7 @@ export async function stopInOrder({
     await scheduler.finished()
   }
   const running = steps()
-  if (await passes(running, timeoutMs)) return { timedOut: false }
+  if (await waitAtMost(timeoutMs, running)) return { timedOut: false }
   isLate = true
   // What has not begun does not begin.
   await ended(Promise.all([scheduler.stop(), running]), scheduler)
@@ -58,19 +59,6 @@ export async function stopInOrder({
 
 /** Resolves when `steps` have, which wait for the batch that runs, but not for longer than that may take. */
 async function ended(steps: Promise<unknown>, scheduler: JobScheduler): Promise<void> {
-  if (!(await passes(steps, LAST_BATCH_MS))) scheduler.giveUp()
+  if (!(await waitAtMost(LAST_BATCH_MS, steps))) scheduler.giveUp()
   await steps
-}
-
-/** Resolves to whether `steps` resolve within `ms`. */
-async function passes(steps: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, ms, false)
-  })
-  try {
-    return await Promise.race([steps.then(() => true), late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

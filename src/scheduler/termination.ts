@@ -1,4 +1,5 @@
 /** The end of a context: what it waits for who waits, and the error that brought it about. */
+import { waitAtMost } from './wait-at-most.js'
 
 export class Termination {
   readonly #ended: Promise<void>
@@ -33,15 +34,7 @@ export class Termination {
   }
 
   /** As `wait`, for at most so many milliseconds: true at the end, false if the time ran out first. */
-  async waitAtMost(ms: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
-    const timedOut = new Promise<false>((resolve) => {
-      timer = setTimeout(resolve, ms, false)
-    })
-    try {
-      return await Promise.race([this.wait().then(() => true), timedOut])
-    } finally {
-      clearTimeout(timer)
-    }
+  waitAtMost(ms: number): Promise<boolean> {
+    return waitAtMost(ms, this.wait())
   }
 }

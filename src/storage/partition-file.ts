@@ -22,14 +22,14 @@ export function partitionFileName(partition: number): string {
 /** Some records of a partition, serialized. */
 export type EncodedChunk = readonly [records: number, bytes: Buffer]
 
+/** The records in arrays as long as chunks are. */
+export function* inChunkLengths<T>(records: readonly T[]): Generator<T[]> {
+  for (let from = 0; from < records.length; from += CHUNK_RECORDS) yield records.slice(from, from + CHUNK_RECORDS)
+}
+
 /** Records, given in arrays of any length, in chunks as the file has them; each is serialized when it is asked for. Throws `NOT_SERIALIZABLE`. */
 export function* encodedChunks(records: Iterable<readonly unknown[]>): Generator<EncodedChunk> {
-  for (const some of records) {
-    for (let from = 0; from < some.length; from += CHUNK_RECORDS) {
-      const chunk = some.slice(from, from + CHUNK_RECORDS)
-      yield [chunk.length, serializeRecords(chunk)]
-    }
-  }
+  for (const some of records) for (const chunk of inChunkLengths(some)) yield [chunk.length, serializeRecords(chunk)]
 }
 
 /**

@@ -6,6 +6,7 @@
  *   in a layer, what changed                StateColumns without
  *   in a layer, what went                   GoneStates
  */
+import { ChunkedRecords } from '../rdd/chunked-records.js'
 import type { Time } from '../time.js'
 import type { DirectoryHandle } from './directory-handle.js'
 import { NumberTable } from './number-table.js'
@@ -182,18 +183,12 @@ export async function mergeStatePartition(
   partition: number,
 ): Promise<void> {
   const parts: Iterable<StateRecord>[] = []
-  for (const directory of directories) parts.push(recordsIn(await readPartition(directory, partition)))
+  for (const directory of directories)
+    parts.push(new ChunkedRecords((await readPartition(directory, partition)) as Iterable<StateRecord[]>))
   const [whole, ...layers] = parts
-  const chunks = inChunks(mergedStates(whole!, layers))
-  await createPartition(
-    target,
-    partition,
-    (function* () {
-      for (const columns of chunks) yield encodedStateRecord(columns)
-    })(),
-  )
+  await createPartition(target, partition, encodedStates(inChunks(mergedStates(whole!, layers))))
 }
 
-function* recordsIn(chunks: Iterable<unknown[]>): Generator<StateRecord> {
-  for (const records of chunks) yield* records as StateRecord[]
+function* encodedStates(all: Iterable<StateColumns>): Generator<EncodedChunk> {
+  for (const columns of all) yield encodedStateRecord(columns)
 }

@@ -57,6 +57,21 @@ async function cutPower(list: string, log: string): Promise<void> {
   }
 }
 
+/** Waits until all is out, ends the program, and compares. `row` is the beginning of the row in docs/reliability.md. */
+async function expectAllOnce(
+  output: KillOutput,
+  program: KilledProgram,
+  published: number,
+  row: readonly (string | number)[],
+): Promise<void> {
+  await output.complete(published, program)
+  expect(await program.end('SIGTERM'), program.said).toBe(0)
+  const outcome = await output.outcome(published)
+  process.stdout.write(`| ${[...row, published, outcome.missing, outcome.repeated].join(' | ')} |\n`)
+  expect(outcome).toEqual({ missing: 0, repeated: 0, miscounted: 0 })
+  await output.expectTotals(published)
+}
+
 /** Messages pour in while the program is killed, cut off, and its broker restarted. */
 async function killMany(name: string, kills: number, isPowerLoss: boolean): Promise<void> {
   const random = randomNumbers(seed)
@@ -115,15 +130,8 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
   await publishing.pause()
   proxy.cutEvery(null)
   const { published } = publishing
-  await output.complete(published, program)
-  expect(await program.end('SIGTERM'), program.said).toBe(0)
-  const outcome = await output.outcome(published)
-  process.stdout.write(
-    `| ${name} | ${seed} | ${kills} | ${restarts} | ${proxy.cuts} | ${published} | ${outcome.missing} | ${outcome.repeated} |\n`,
-  )
-  expect(outcome).toEqual({ missing: 0, repeated: 0, miscounted: 0 })
+  await expectAllOnce(output, program, published, [name, seed, kills, restarts, proxy.cuts])
   expect(proxy.cuts).toBeGreaterThan(0)
-  await output.expectTotals(published)
 }
 
 /** All is published while the program is down, and the broker restarted: it sends all at once, and reads acknowledgements after. */
@@ -148,14 +156,7 @@ async function killOverBacklog(messages: number, kills: number): Promise<void> {
     await program.end('SIGKILL')
   }
   program.start()
-  await output.complete(messages, program)
-  expect(await program.end('SIGTERM'), program.said).toBe(0)
-  const outcome = await output.outcome(messages)
-  process.stdout.write(
-    `| backlog | ${seed} | ${kills} | 1 | 0 | ${messages} | ${outcome.missing} | ${outcome.repeated} |\n`,
-  )
-  expect(outcome).toEqual({ missing: 0, repeated: 0, miscounted: 0 })
-  await output.expectTotals(messages)
+  await expectAllOnce(output, program, messages, ['backlog', seed, kills, 1, 0])
 }
 
 describe('every message published comes out exactly once', () => {
