@@ -3,7 +3,7 @@ import type { BrokerAddress } from './broker-url.js'
 import type { SessionRequest } from './connect-packet.js'
 import type { Accepted, Subscription } from './connection-user.js'
 import { type BlockHeader, EARLIER_SESSION, newSession } from './message-block.js'
-import type { ResolvedReceiver } from './mqtt-options.js'
+import type { ResolvedReceiver } from './resolved-options.js'
 
 /** What a new connection means for the session before it. */
 export interface Continued {

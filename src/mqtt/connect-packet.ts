@@ -1,7 +1,8 @@
 /** What CONNECT asks a broker for, as MQTT.js takes it. */
 import type { IClientOptions } from 'mqtt'
 import { noTimer } from './mqtt-js.js'
-import type { MqttWill, ResolvedConnection } from './mqtt-options.js'
+import type { MqttWill } from './mqtt-options.js'
+import type { ResolvedConnection } from './resolved-options.js'
 
 /** How the session of a connection is asked for. */
 export interface SessionRequest {

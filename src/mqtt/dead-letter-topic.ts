@@ -3,9 +3,10 @@ import { MillraceError } from '../errors.js'
 import { Log } from '../log.js'
 import { beforeTasksEnd } from '../receiver/work-of-tasks.js'
 import type { DeadLetter } from './mqtt-decoding-receiver.js'
-import { type MqttConnectionOptions, resolveConnection } from './mqtt-options.js'
+import type { MqttConnectionOptions } from './mqtt-options.js'
 import { MqttPublisher } from './mqtt-publisher.js'
 import type { OutgoingMessage } from './publish-encoder.js'
+import { resolveConnection } from './resolved-options.js'
 import { checkTopicName } from './topic-filter.js'
 
 /** Where dead letters go, and how. */

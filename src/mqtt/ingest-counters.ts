@@ -3,10 +3,10 @@ import type { Acknowledgements } from './acknowledgements.js'
 import type { Accepted } from './connection-user.js'
 import type { DuplicateWatch } from './duplicate-watch.js'
 import type { InFlightWindow } from './in-flight-window.js'
-import type { ResolvedReceiver } from './mqtt-options.js'
 import { holdReasons, type MqttReceiverStatus } from './mqtt-receiver-status.js'
 import type { PublishTap } from './publish-tap.js'
 import type { RedeliveryFilter } from './redelivery-filter.js'
+import type { ResolvedReceiver } from './resolved-options.js'
 import type { TapStream } from './tap-stream.js'
 
 /** The parts of an ingest that know how it is doing. */

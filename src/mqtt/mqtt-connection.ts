@@ -18,8 +18,8 @@ import {
 } from './connection-errors.js'
 import type { Accepted, ConnectionUser, Subscription } from './connection-user.js'
 import { loadMqttJs, type MqttJs } from './mqtt-js.js'
-import type { ResolvedConnection } from './mqtt-options.js'
 import { Reason, reasonText } from './reason-codes.js'
+import type { ResolvedConnection } from './resolved-options.js'
 import { TakeoverWatch } from './takeover-watch.js'
 import { TapStream } from './tap-stream.js'
 

@@ -3,6 +3,7 @@ import { MillraceError } from '../errors.js'
 import type { ReceivedBytes } from '../receiver/receiver.js'
 import { keepFreedMemory } from '../storage/freed-memory.js'
 import { Acknowledgements, type PendingBlock } from './acknowledgements.js'
+import { Acknowledger } from './acknowledger.js'
 import type { BrokerLimits } from './broker-limits.js'
 import { BrokerSession } from './broker-session.js'
 import type { BrokerAddress } from './broker-url.js'
@@ -14,13 +15,13 @@ import { IngestCounters } from './ingest-counters.js'
 import { notRead, sessionLost, windowLimited } from './ingest-errors.js'
 import { BLOCK_HEADER_LENGTH, writeBlockHeader } from './message-block.js'
 import { MqttConnection } from './mqtt-connection.js'
-import type { ResolvedReceiver } from './mqtt-options.js'
 import type { MqttReceiverStatus } from './mqtt-receiver-status.js'
 import { PublishTap, type TakenMessages } from './publish-tap.js'
 import { RateLimiter } from './rate-limiter.js'
 import { type LentBuffer, ReadBuffers } from './read-buffers.js'
 import { BEHIND_MS, ReadGate } from './read-gate.js'
 import type { RedeliveryFilter } from './redelivery-filter.js'
+import type { ResolvedReceiver } from './resolved-options.js'
 import { type FrameReader, Hold, type TapStream } from './tap-stream.js'
 
 /** What the ingest does with what it received: the receiver's own calls. */
@@ -36,9 +37,9 @@ export interface IngestSink {
 
 const PINGRESP = 0xd0
 const STOP_MS = 5000
-const ACK_BACKLOG_BYTES = 1024 * 1024
 /** A read as large as this ends for want of room, not of messages. */
 const LARGE_READ_BYTES = 128 * 1024
+
 /** Receives for one MqttReceiver between `start` and `stop`. */
 export class MqttIngest implements ConnectionUser {
   readonly #options: ResolvedReceiver
@@ -48,6 +49,7 @@ export class MqttIngest implements ConnectionUser {
   readonly #known: KnownMessages
   readonly #duplicates: DuplicateWatch
   readonly #acknowledgements: Acknowledgements
+  readonly #acknowledger: Acknowledger
   readonly #session: BrokerSession
   readonly #counters: IngestCounters
   readonly #buffers = new ReadBuffers()
@@ -58,11 +60,8 @@ export class MqttIngest implements ConnectionUser {
   #stream: TapStream | null = null
   #accepted: Accepted | null = null
   #hasReportedOutage = false
-  #unacknowledged = 0
-  #isFlushScheduled = false
   #hasFailed = false
   #isStopping = false
-  #drained: (() => void) | null = null
 
   /** `known` outlives the ingest: what it knows of the session holds over a restart of the receiver. */
   constructor(options: ResolvedReceiver, clientId: string, sink: IngestSink, known: KnownMessages) {
@@ -73,6 +72,10 @@ export class MqttIngest implements ConnectionUser {
     this.#filter = filter
     this.#duplicates = new DuplicateWatch(known, (error) => sink.reportError('Messages may come twice', error))
     this.#acknowledgements = new Acknowledgements(filter, () => sink.confirmed(filter.tailBlocks))
+    this.#acknowledger = new Acknowledger(this.#acknowledgements, this.#window, {
+      flushed: () => this.#updateGate(),
+      windowLimited: (window) => this.#reportWindow(window),
+    })
     this.#session = new BrokerSession(options)
     this.#counters = new IngestCounters({
       options,
@@ -100,15 +103,7 @@ export class MqttIngest implements ConnectionUser {
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#stream?.hold(Hold.STOPPING)
-    if (!this.#acknowledgements.isEmpty && !this.#hasFailed) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, STOP_MS)
-        this.#drained = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
+    await this.#acknowledger.drained(STOP_MS)
     this.#gate.connect(null)
     await this.#connection.stop(this.#options.durable ? null : 0)
     this.#buffers.close()
@@ -120,7 +115,7 @@ export class MqttIngest implements ConnectionUser {
       stream: this.#stream,
       tap: this.#tap,
       connections: this.#session.connections,
-      unacknowledged: this.#unacknowledged,
+      unacknowledged: this.#acknowledger.unacknowledged,
     })
   }
 
@@ -135,7 +130,7 @@ export class MqttIngest implements ConnectionUser {
       openIds: this.#session.openIdsOf(address),
       onControl: (packet) => {
         push(packet)
-        if (packet[0] === PINGRESP) this.#acknowledgements.pong(this.#stream)
+        if (packet[0] === PINGRESP) this.#acknowledger.pong()
       },
     })
     this.#tap = tap
@@ -161,10 +156,8 @@ export class MqttIngest implements ConnectionUser {
     const { hadSession, isOtherBroker, isLost } = this.#session.accepted(accepted)
     this.#accepted = accepted
     this.#stream = stream
-    this.#unacknowledged = 0
-    this.#window.reset()
     this.#gate.connect(stream)
-    this.#acknowledgements.connected()
+    this.#acknowledger.connected(stream, accepted.connection)
     this.#filter.connected(accepted.isSessionPresent, isOtherBroker)
     this.#sink.confirmed(this.#filter.tailBlocks)
     this.#duplicates.accepted(accepted, hadSession, isOtherBroker)
@@ -191,7 +184,7 @@ export class MqttIngest implements ConnectionUser {
     this.#accepted = null
     this.#stream = null
     this.#tap = null
-    this.#unacknowledged = 0
+    this.#acknowledger.disconnected()
     this.#gate.connect(null)
     return hasBroughtMessages
   }
@@ -255,21 +248,19 @@ export class MqttIngest implements ConnectionUser {
       isStored: messages === 0,
     }
     this.#duplicates.storing()
-    this.#acknowledgements.add(block)
-    this.#unacknowledged += acks.length / 4
+    this.#acknowledger.add(block)
     this.#counters.storing(messages, block.size)
     this.#updateGate()
     if (block.isStored) {
       memory?.letGo()
-      this.#scheduleFlush()
+      this.#acknowledger.flushSoon()
       return
     }
     memory?.keep()
     this.#sink.storeBytes({ bytes, records: messages, ...(memory && { release: once(() => memory.letGo()) }) }).then(
       () => {
         memory?.letGo()
-        block.isStored = true
-        this.#scheduleFlush()
+        this.#acknowledger.stored(block)
       },
       (error: unknown) => {
         // The buffer is not let go of: who failed to store it may still read it.
@@ -279,46 +270,10 @@ export class MqttIngest implements ConnectionUser {
     )
   }
 
-  // Acknowledgements out.
-
-  #scheduleFlush(): void {
-    if (this.#isFlushScheduled) return
-    this.#isFlushScheduled = true
-    // Blocks stored by one group commit resolve one after another: acknowledge them in one write.
-    queueMicrotask(() => this.#flush())
-  }
-
-  /** Acknowledges the blocks at the head of the queue that are stored: in order, only on the connection they came by. */
-  #flush(): void {
-    this.#isFlushScheduled = false
-    if (this.#hasFailed) return
-    const { packets, count } = this.#acknowledgements.takeStored(this.#accepted?.connection)
-    const stream = this.#stream
-    if (stream !== null && count > 0) this.#acknowledge(stream, packets, count)
-    this.#updateGate()
-    if (this.#acknowledgements.isEmpty) this.#drained?.()
-  }
-
-  #acknowledge(stream: TapStream, packets: readonly Buffer[], count: number): void {
-    const window = this.#window.acknowledging(this.#unacknowledged, performance.now())
-    this.#unacknowledged -= count
-    this.#acknowledgements.write(stream, packets)
-    if (window !== null)
-      this.#sink.reportError(
-        'The in-flight window is the limit',
-        windowLimited(window, this.#accepted!.version, this.#options.receiveMaximum),
-      )
-    if (this.#window.limit !== null) stream.release(Hold.COALESCE)
-    if (stream.backlog > ACK_BACKLOG_BYTES) {
-      stream.hold(Hold.BACKLOG)
-      stream.whenWritten(() => stream.release(Hold.BACKLOG))
-    }
-  }
-
   /** Answers PUBRELs: PUBCOMP for each. */
   #released(replies: Buffer): void {
     for (let at = 0; at < replies.length; at += 4) this.#filter.released(replies.readUInt16BE(at + 2))
-    if (this.#stream !== null) this.#acknowledgements.write(this.#stream, [replies])
+    this.#acknowledger.write(replies)
   }
 
   #storeFailed(block: PendingBlock, error: unknown): void {
@@ -328,7 +283,7 @@ export class MqttIngest implements ConnectionUser {
     // From this block on nothing is acknowledged: the broker sends it all again, so QoS 2 ids of these blocks are not "taken before".
     this.#session.forget(this.#acknowledgements.openIdsFrom(block))
     this.#stream?.hold(Hold.STOPPING)
-    this.#drained?.()
+    this.#acknowledger.fail()
     this.#sink.restart(
       'A block of MQTT messages could not be stored; they are not acknowledged and will be sent again',
       error,
@@ -336,7 +291,14 @@ export class MqttIngest implements ConnectionUser {
   }
 
   #updateGate(): void {
-    this.#gate.update(this.#acknowledgements.bufferedBytes, this.#unacknowledged)
+    this.#gate.update(this.#acknowledgements.bufferedBytes, this.#acknowledger.unacknowledged)
+  }
+
+  #reportWindow(window: number): void {
+    this.#sink.reportError(
+      'The in-flight window is the limit',
+      windowLimited(window, this.#accepted!.version, this.#options.receiveMaximum),
+    )
   }
 
   #reportBehind(): void {
@@ -346,7 +308,7 @@ export class MqttIngest implements ConnectionUser {
         seconds: BEHIND_MS / 1000,
         bufferedBytes: this.#acknowledgements.bufferedBytes,
         maxBufferedBytes: this.#options.maxBufferedBytes,
-        unacknowledged: this.#unacknowledged,
+        unacknowledged: this.#acknowledger.unacknowledged,
       }),
     )
   }

@@ -3,7 +3,8 @@ import { isIPv6 } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import type { BrokerAddress } from './broker-url.js'
-import type { MqttTlsOptions, ResolvedConnection } from './mqtt-options.js'
+import type { MqttTlsOptions } from './mqtt-options.js'
+import type { ResolvedConnection } from './resolved-options.js'
 import type { TapStream } from './tap-stream.js'
 
 export interface MqttJs {

@@ -8,9 +8,9 @@ import type { BrokerAddress } from './broker-url.js'
 import type { SessionRequest } from './connect-packet.js'
 import type { Accepted, ConnectionUser, Failure, Subscription } from './connection-user.js'
 import { MqttConnection } from './mqtt-connection.js'
-import type { ResolvedConnection } from './mqtt-options.js'
 import { encodePublish, type OutgoingMessage } from './publish-encoder.js'
 import { reasonText } from './reason-codes.js'
+import type { ResolvedConnection } from './resolved-options.js'
 import type { FrameReader, TapStream } from './tap-stream.js'
 
 /** A call of `publishAll` that is not done. */

@@ -9,9 +9,10 @@ import { type FaultOwner, ownsFaults } from '../receiver/receiver-faults.js'
 import { BLOCK_HEADER_LENGTH, BlockReader, type MqttMessage, readBlockHeader } from './message-block.js'
 import { MessageIds } from './message-ids.js'
 import { type IngestSink, MqttIngest } from './mqtt-ingest.js'
-import { type MqttReceiverOptions, type ResolvedReceiver, resolveReceiver } from './mqtt-options.js'
+import type { MqttReceiverOptions } from './mqtt-options.js'
 import type { MqttReceiverStatus } from './mqtt-receiver-status.js'
 import { RedeliveryFilter } from './redelivery-filter.js'
+import { type ResolvedReceiver, resolveReceiver } from './resolved-options.js'
 import { TopicCache } from './topic-cache.js'
 
 const CHUNK_RECORDS = 512

@@ -1,10 +1,11 @@
 /** mqttSink: publishes each record of a stream, beside the data. */
 import { kindOf } from '../arguments.js'
 import { MillraceError } from '../errors.js'
-import { type MqttConnectionOptions, resolveConnection } from './mqtt-options.js'
+import type { MqttConnectionOptions } from './mqtt-options.js'
 import type { MqttMessageProperties } from './mqtt-properties.js'
 import { MqttPublisher } from './mqtt-publisher.js'
 import type { OutgoingMessage } from './publish-encoder.js'
+import { resolveConnection } from './resolved-options.js'
 import { checkTopicName } from './topic-filter.js'
 
 /** What `mqttSink` publishes, and how. A function is called for each record, in the worker. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { confKeys } from '../../src/conf-keys.js'
-import { resolveReceiver } from '../../src/mqtt/mqtt-options.js'
+import { resolveReceiver } from '../../src/mqtt/resolved-options.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
