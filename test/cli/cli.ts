@@ -38,8 +38,8 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
 }
 
 /** Starts a script with Node itself, without the command line. */
-export function startNode(script: string, options: CliOptions = {}): RunningCli {
-  return new RunningCli(process.execPath, [script], options)
+export function startNode(script: string, options: CliOptions = {}, args: readonly string[] = []): RunningCli {
+  return new RunningCli(process.execPath, [script, ...args], options)
 }
 
 /** The same under a shell script, which runs it as `"$@"`. */
@@ -110,6 +110,10 @@ export class RunningCli {
       if (!pattern.test(this[stream])) throw new Error(`Ended with ${status} before ${pattern}:\n${stdout}\n${stderr}`)
     })
     await Promise.race([arrived, ended])
+  }
+
+  get hasExited(): boolean {
+    return this.#child.exitCode !== null
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { startNode } from '../cli/cli.js'
 import { CuttingProxy } from '../support/cutting-proxy.js'
 import { Mosquitto } from '../support/mosquitto.js'
 import { randomNumbers } from '../support/random-numbers.js'
@@ -65,7 +66,7 @@ async function expectAllOnce(
   row: readonly (string | number)[],
 ): Promise<void> {
   await output.complete(published, program)
-  expect(await program.end('SIGTERM'), program.said).toBe(0)
+  await program.stop()
   const outcome = await output.outcome(published)
   process.stdout.write(`| ${[...row, published, outcome.missing, outcome.repeated].join(' | ')} |\n`)
   expect(outcome).toEqual({ missing: 0, repeated: 0, miscounted: 0 })
@@ -83,8 +84,8 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
   const broker = await startBroker()
   const proxy = await CuttingProxy.start(broker.port)
   onTestFinished(() => proxy.close())
-  const program = new KilledProgram(driver, checkpoint, proxy.url, output.directory, ...(isPowerLoss ? [list] : []))
-  onTestFinished(async () => void (await program.end('SIGKILL')))
+  const args = [checkpoint, proxy.url, output.directory, ...(isPowerLoss ? [list] : [])]
+  const program = new KilledProgram(() => startNode(driver, {}, args))
   const publishing = new NumberedPublishing(broker.port)
   onTestFinished(() => publishing.pause().catch(() => {}))
   // The session must exist before the first message counts.
@@ -109,13 +110,13 @@ async function killMany(name: string, kills: number, isPowerLoss: boolean): Prom
       await publishing.pause()
       // One that ended by itself has not saved what it had, and nothing that follows would be about us.
       expect(await broker.end('SIGTERM'), 'how the broker ended').toBe(0)
-      if (random() < 0.5) await program.end('SIGKILL')
+      if (random() < 0.5) await program.kill()
       await broker.restart()
       await publishing.start(ratePerSecond)
       restarts++
       await new Promise((resolve) => setTimeout(resolve, 100 + random() * 400))
     }
-    await program.end('SIGKILL')
+    await program.kill()
     if (isPowerLoss) await cutPower(list, join(checkpoint, 'log'))
     program.start()
     // Now and then it may come through, and nothing is published until it has. Mosquitto forgets over a restart how much may be in flight,
@@ -141,11 +142,11 @@ async function killOverBacklog(messages: number, kills: number): Promise<void> {
   const output = new KillOutput(join(directory, 'output'))
   await mkdir(output.directory, { recursive: true })
   const broker = await startBroker()
-  const program = new KilledProgram(driver, join(directory, 'checkpoint'), broker.url, output.directory)
-  onTestFinished(async () => void (await program.end('SIGKILL')))
+  const args = [join(directory, 'checkpoint'), broker.url, output.directory]
+  const program = new KilledProgram(() => startNode(driver, {}, args))
   program.start()
   await broker.subscribed('kill-test')
-  await program.end('SIGKILL')
+  await program.kill()
   await new NumberedPublishing(broker.port).all(messages)
   expect(await broker.end('SIGTERM'), 'how the broker ended').toBe(0)
   await broker.restart()
@@ -153,7 +154,7 @@ async function killOverBacklog(messages: number, kills: number): Promise<void> {
     program.start()
     await new Promise((resolve) => setTimeout(resolve, 500 + random() * messages * 0.003))
     expect(program.hasExited, program.said).toBe(false)
-    await program.end('SIGKILL')
+    await program.kill()
   }
   program.start()
   await expectAllOnce(output, program, messages, ['backlog', seed, kills, 1, 0])

@@ -1,37 +1,39 @@
-/** The program under test, killed at any moment and started again with the same arguments. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+/** A program under test, killed at any moment and started again in the same way. */
+import { expect } from 'vitest'
+import type { RunningCli } from '../cli/cli.js'
 
 export class KilledProgram {
-  readonly #arguments: readonly string[]
-  #child: ChildProcess | null = null
-  /** The end of what it said on standard error, for when something is wrong. */
-  said = ''
+  readonly #start: () => RunningCli
+  #running: RunningCli | null = null
 
-  /** `file` is what Node runs, with the arguments that follow. */
-  constructor(file: string, ...rest: string[]) {
-    this.#arguments = [file, ...rest]
+  constructor(start: () => RunningCli) {
+    this.#start = start
   }
 
   start(): void {
-    const child = spawn(process.execPath, this.#arguments, { stdio: ['ignore', 'ignore', 'pipe'] })
-    child.stderr.on('data', (chunk: Buffer) => {
-      this.said = (this.said + chunk.toString()).slice(-5000)
-    })
-    this.#child = child
+    this.#running = this.#start()
   }
 
-  /** Ends it, unless it has ended; resolves to its exit code, null after a kill. */
-  async end(signal: NodeJS.Signals): Promise<number | null> {
-    const child = this.#child
-    if (child === null) return null
-    const exited = child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : once(child, 'exit')
-    child.kill(signal)
-    await exited
-    return child.exitCode
+  /** The end of what it said on standard error since its last start, for when something is wrong. */
+  get said(): string {
+    return this.#running!.stderr.slice(-5000)
   }
 
   get hasExited(): boolean {
-    return this.#child!.exitCode !== null
+    return this.#running!.hasExited
+  }
+
+  /** Kills it; fails when it had ended by itself. */
+  async kill(): Promise<void> {
+    this.#running!.signal('SIGKILL')
+    const { signal, stderr } = await this.#running!.ended
+    expect(signal, stderr.slice(-5000)).toBe('SIGKILL')
+  }
+
+  /** Asks it to end; fails unless it ends well. */
+  async stop(): Promise<void> {
+    this.#running!.signal('SIGTERM')
+    const { status, stderr } = await this.#running!.ended
+    expect(status, stderr.slice(-5000)).toBe(0)
   }
 }

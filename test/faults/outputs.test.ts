@@ -7,11 +7,12 @@ import { readdirSync, readFileSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
-import { files, type RunningCli, startCli } from '../cli/cli.js'
+import { files, startCli } from '../cli/cli.js'
 import { Mosquitto } from '../support/mosquitto.js'
 import { randomNumbers } from '../support/random-numbers.js'
 import { RawPublisher } from '../support/raw-publisher.js'
 import { sqlCounts } from '../support/sql-counts.js'
+import { KilledProgram } from './killed-program.js'
 
 const budget = Number(process.env.MILLRACE_BUDGET ?? 1)
 const seed = Number(process.env.MILLRACE_SEED ?? 1)
@@ -31,39 +32,11 @@ export default defineJob({ name: 'word-files', batchInterval: '100ms' }, (ssc) =
 })
 `
 
-/** A program that is killed and started again, always with the same arguments. */
-class Program {
-  readonly clientId: string
-  readonly #writes: RegExp
-  readonly #start: () => RunningCli
-  #running: RunningCli
-
-  constructor(clientId: string, job: string, writes: RegExp, cwd: string, env: Record<string, string>) {
-    this.clientId = clientId
-    this.#writes = writes
-    this.#start = () => startCli(['run', job, '--checkpoint', join(cwd, clientId)], { cwd, env })
-    this.#running = this.#start()
-  }
-
-  /** Resolves when it begins to write a file or has put one in its place. */
-  async writes(cwd: string): Promise<void> {
-    const watcher = watch(cwd)
-    for (let name = ''; !this.#writes.test(name); ) [, name] = (await once(watcher, 'change')) as [string, string]
-    watcher.close()
-  }
-
-  async killAndRestart(): Promise<void> {
-    this.#running.signal('SIGKILL')
-    const { signal, stderr } = await this.#running.ended
-    expect(signal, stderr).toBe('SIGKILL')
-    this.#running = this.#start()
-  }
-
-  async stop(): Promise<void> {
-    this.#running.signal('SIGTERM')
-    const { status, stderr } = await this.#running.ended
-    expect(status, stderr).toBe(0)
-  }
+/** Resolves when a file whose name matches is begun or put in its place. */
+async function written(cwd: string, name: RegExp): Promise<void> {
+  const watcher = watch(cwd)
+  for (let changed = ''; !name.test(changed); ) [, changed] = (await once(watcher, 'change')) as [string, string]
+  watcher.close()
 }
 
 /** The lines of complete files: what a reader sees who keeps to the names. */
@@ -83,10 +56,16 @@ it('writes every message once into SQL and into files, however often the program
   onTestFinished(() => broker.close())
   const env = { MQTT_URL: broker.url, DATABASE: join(cwd, 'counts.sqlite') }
   const programs = [
-    new Program('counts-into-sql', example, /sqlite$/, cwd, env),
-    new Program('word-files', join(cwd, 'word-files.ts'), /^(text|own)-/, cwd, env),
-  ]
-  for (const { clientId } of programs) await broker.subscribed(clientId)
+    { clientId: 'counts-into-sql', job: example, writes: /sqlite$/ },
+    { clientId: 'word-files', job: join(cwd, 'word-files.ts'), writes: /^(text|own)-/ },
+  ].map(({ clientId, job, writes }) => {
+    const args = ['run', job, '--checkpoint', join(cwd, clientId)]
+    return { clientId, writes, program: new KilledProgram(() => startCli(args, { cwd, env })) }
+  })
+  for (const { clientId, program } of programs) {
+    program.start()
+    await broker.subscribed(clientId)
+  }
   const publisher = new RawPublisher(broker.port, 'words')
   await publisher.connect()
   const published: string[] = []
@@ -105,27 +84,28 @@ it('writes every message once into SQL and into files, however often the program
     await publisher.close()
   })()
   for (let kill = 0; kill < kills; kill++) {
-    const program = programs[kill % programs.length]!
+    const { program, writes } = programs[kill % programs.length]!
     await new Promise((resolve) => setTimeout(resolve, random() * 3000))
     // Half of the moments are just after something was written: is the batch done, or will it run again?
-    if (random() < 0.5) await program.writes(cwd)
-    await program.killAndRestart()
+    if (random() < 0.5) await written(cwd, writes)
+    await program.kill()
+    program.start()
   }
   isOver = true
   await publishing
 
-  const written = {
+  const outputs = {
     text: async () => linesOf(cwd, /^text-\d+\.txt\/part-\d+$/),
     own: async () => linesOf(cwd, /^own-\d+$/),
     sql: async () => ((await sqlCounts(env.DATABASE)) ?? []).flatMap(([word, n]) => new Array<string>(n).fill(word)),
   }
   const expected = published.toSorted()
-  for (const [output, lines] of Object.entries(written)) {
+  for (const [output, lines] of Object.entries(outputs)) {
     // What is there once more would be seen as well: all have come when as many lines have.
     for (const deadline = Date.now() + 120_000; (await lines()).length < published.length && Date.now() < deadline; )
       await new Promise((resolve) => setTimeout(resolve, 200))
     expect((await lines()).sort(), output).toEqual(expected)
   }
-  for (const program of programs) await program.stop()
-  for (const [output, lines] of Object.entries(written)) expect((await lines()).sort(), output).toEqual(expected)
+  for (const { program } of programs) await program.stop()
+  for (const [output, lines] of Object.entries(outputs)) expect((await lines()).sort(), output).toEqual(expected)
 })
