@@ -12,7 +12,10 @@ import { fileURLToPath } from 'node:url'
 const self = fileURLToPath(import.meta.url)
 const KEYS = 1_000_000
 const CHANGES = 10_000
-const STATE_BATCHES = 100
+/** Until all keys are there, the whole of them is saved, and changes twice: a job does this once. */
+const WARM_BATCHES = 31
+/** Long enough that the layers of changes are merged into the whole once. */
+const STATE_BATCHES = 320
 /** A batch every so many milliseconds, where batches do not follow each other as fast as they can. */
 const PACE_MS = 100
 const root = process.env.BENCH_DIR ?? tmpdir()
@@ -48,8 +51,8 @@ const programs = {
   async state(directory, everyBatches, paceMs) {
     const { ssc, batch } = await stateJob(directory, { everyBatches: Number(everyBatches) })
     await batch(allKeys())
-    for (let i = 0; i < 10; i++) await batch(someKeys(i))
-    const batches = Array.from({ length: STATE_BATCHES }, (_, i) => someKeys(i + 10))
+    for (let i = 1; i < WARM_BATCHES; i++) await batch(someKeys(i))
+    const batches = Array.from({ length: STATE_BATCHES }, (_, i) => someKeys(WARM_BATCHES + i))
     let ms = 0
     const start = performance.now()
     for (const keys of batches) {
@@ -67,7 +70,7 @@ const programs = {
   /** Milliseconds from the start of a new run to the end of its first batch, on what `state` left. */
   async recovery(directory) {
     const begin = performance.now()
-    const { ssc, batch } = await stateJob(directory, { everyBatches: 10, batchesBefore: STATE_BATCHES + 11 })
+    const { ssc, batch } = await stateJob(directory, { everyBatches: 10, batchesBefore: WARM_BATCHES + STATE_BATCHES })
     await batch(someKeys(0))
     const ms = performance.now() - begin
     await ssc.stop()

@@ -1,28 +1,38 @@
 /** Entries of a state map, as columns and back. */
-import { StateColumns } from '../storage/state-columns.js'
-import type { StateEntry } from './state-map.js'
+import { CHUNK_RECORDS } from '../storage/partition-file.js'
+import { ColumnsWriter, GoneStates, type StateColumns, type StateRecord } from '../storage/state-columns.js'
+import type { StateDifference, StateEntry } from './state-map.js'
 
 /** The entries in columns, with their keys. */
 export function columnsOf(entries: readonly StateEntry[]): StateColumns {
-  const { numbers, states, times } = changesOf(entries)
-  const keys = new Array<unknown>(entries.length)
-  for (let i = 0; i < entries.length; i++) keys[i] = entries[i]!.key
-  return new StateColumns(numbers, keys, states, times)
+  const columns = new ColumnsWriter(true, entries.length)
+  for (const { born, key, state, time } of entries) columns.add(born, key, state, time)
+  return columns.take()
 }
 
-/** The entries in columns, known by their numbers alone. */
-export function changesOf(entries: readonly StateEntry[]): StateColumns {
-  const { length } = entries
-  const numbers = new Array<number>(length)
-  const states = new Array<unknown>(length)
-  const times = new Array<number>(length)
-  for (let i = 0; i < length; i++) {
-    const entry = entries[i]!
-    numbers[i] = entry.born
-    states[i] = entry.state
-    times[i] = entry.time
+/** The entries in columns as long as chunks are, with their keys. */
+export function* chunksOf(entries: readonly StateEntry[]): Generator<StateColumns> {
+  const chunk = new ColumnsWriter(true, Math.min(CHUNK_RECORDS, entries.length))
+  for (const { born, key, state, time } of entries) {
+    chunk.add(born, key, state, time)
+    if (chunk.length === CHUNK_RECORDS) yield chunk.take()
   }
-  return new StateColumns(numbers, null, states, times)
+  if (chunk.length > 0) yield chunk.take()
+}
+
+/** What changed since there were `births` keys, as the records of a layer. */
+export function* recordsOf({ removed, updated }: StateDifference, births: number): Generator<StateRecord> {
+  if (removed.length > 0) yield new GoneStates(removed.map(({ born }) => born))
+  const length = Math.min(CHUNK_RECORDS, updated.length)
+  const changed = new ColumnsWriter(false, length)
+  const came = new ColumnsWriter(true, length)
+  for (const { born, key, state, time } of updated) {
+    const chunk = born > births ? came : changed
+    chunk.add(born, key, state, time)
+    if (chunk.length === CHUNK_RECORDS) yield chunk.take()
+  }
+  if (changed.length > 0) yield changed.take()
+  if (came.length > 0) yield came.take()
 }
 
 /** The entries of columns with keys. */

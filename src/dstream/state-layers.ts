@@ -5,12 +5,12 @@ import { inTurns, Pacer } from '../rdd/pacer.js'
 import type { Pair } from '../rdd/pair.js'
 import type { RDD } from '../rdd/rdd.js'
 import { type LibraryFunction, libraryFunction } from '../rdd/task-function.js'
-import { DeferredChunk, type LayerChunk } from '../storage/deferred-chunk.js'
+import { DeferredChunks, type LayerChunk } from '../storage/deferred-chunks.js'
 import { LayerChanges, type LayerRecord } from '../storage/layers.js'
-import { type EncodedChunk, encodedChunks, inChunkLengths } from '../storage/partition-file.js'
-import { encodedStateRecord, GoneStates, type StateColumns } from '../storage/state-columns.js'
-import { changesOf, columnsOf } from './state-entries.js'
-import type { StateEntry } from './state-map.js'
+import { type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
+import { encodedStateRecords, type StateRecord } from '../storage/state-columns.js'
+import { chunksOf, recordsOf } from './state-entries.js'
+import type { StateMap } from './state-map.js'
 import type { StatePartition } from './state-update.js'
 
 type Pairs = Iterable<Pair<unknown, unknown>>
@@ -19,16 +19,10 @@ type Pairs = Iterable<Pair<unknown, unknown>>
 export const changedStates: () => LibraryFunction = libraryFunction(
   'changedStates',
   () =>
-    async ([[before], [after]]: readonly [Iterable<StatePartition>, Iterable<StatePartition>]) => {
-      const { removed, updated } = after!.states.changesSince(before!.states)
+    ([[before], [after]]: readonly [Iterable<StatePartition>, Iterable<StatePartition>]) => {
+      const difference = after!.states.changesSince(before!.states)
       const { births } = before!.states
-      const chunks: LayerChunk[] = []
-      if (removed.length > 0) chunks.push(encodedStateRecord(new GoneStates(removed.map(({ born }) => born))))
-      const changed = updated.filter(({ born }) => born <= births)
-      chunks.push(...(await inTurns(chunksOf(changed, changesOf, hasObjectState))))
-      const came = updated.filter(({ born }) => born > births)
-      chunks.push(...(await inTurns(chunksOf(came, columnsOf, hasObject))))
-      return chunks
+      return layerOf(after!.states, () => recordsOf(difference, births))
     },
 )
 
@@ -36,18 +30,25 @@ export const changedStates: () => LibraryFunction = libraryFunction(
 export const stateColumns: () => LibraryFunction = libraryFunction(
   'stateColumns',
   () =>
-    function* ([partition]: Iterable<StatePartition> & readonly StatePartition[]) {
-      for (const some of inChunkLengths(partition!.states.entries())) yield columnsOf(some)
-    },
+    ([partition]: Iterable<StatePartition> & readonly StatePartition[]) =>
+      chunksOf(partition!.states.entries()),
 )
 
 /** All states of `mapWithState` as the chunks of a layer. */
 export const encodedStates: () => LibraryFunction = libraryFunction(
   'encodedStates',
   () =>
-    async ([partition]: Iterable<StatePartition> & readonly StatePartition[]) =>
-      inTurns(chunksOf(partition!.states.entries(), columnsOf, hasObject)),
+    ([partition]: Iterable<StatePartition> & readonly StatePartition[]) => {
+      const entries = partition!.states.entries()
+      return layerOf(partition!.states, () => chunksOf(entries))
+    },
 )
+
+/** Entries stay as they are, and what they hold too unless it is an object: then they can be encoded later. */
+async function layerOf(states: StateMap, records: () => Iterable<StateRecord>): Promise<readonly LayerChunk[]> {
+  const encode = (): Iterable<EncodedChunk> => encodedStateRecords(records())
+  return states.holdsObjects ? inTurns(encode()) : [new DeferredChunks(encode)]
+}
 
 /**
  * What changed from pairs with unique keys to later ones made of them: `[before, after]` through `zip`. Those that stayed come
@@ -116,26 +117,6 @@ export const encodedLayer: () => LibraryFunction = libraryFunction(
   'encodedLayer',
   () => (records: Iterable<unknown>) => inTurns(encodedChunks([Array.from(records)])),
 )
-
-/** Entries in columns. An entry stays as it is, and what it holds too unless it is an object: then it can be encoded later. */
-function* chunksOf(
-  entries: readonly StateEntry[],
-  columns: (entries: readonly StateEntry[]) => StateColumns,
-  isObject: (entry: StateEntry) => boolean,
-): Generator<LayerChunk> {
-  for (const some of inChunkLengths(entries)) {
-    const encode = (): EncodedChunk => encodedStateRecord(columns(some))
-    yield some.some(isObject) ? encode() : new DeferredChunk(encode)
-  }
-}
-
-function hasObjectState({ state }: StateEntry): boolean {
-  return typeof state === 'object'
-}
-
-function hasObject({ key, state }: StateEntry): boolean {
-  return typeof key === 'object' || typeof state === 'object'
-}
 
 function placesOf(pairs: readonly Pair<unknown, unknown>[]): KeyedMap<number> {
   const places = new KeyedMap<number>()

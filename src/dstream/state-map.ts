@@ -24,17 +24,17 @@ interface Entry extends Identified {
   state: unknown
   time: number
   readonly born: number
-  /** The version that made it; `REPLACED` once the newest version has another entry in its place, or none. */
+  /** The version that made it; once a later one has another entry in its place, or none, the number of that one, negative. */
   madeIn: number
 }
-
-const REPLACED = -1
 
 /** What versions made of one another have in common: what the newest one holds, in order of update when they are `byTime`. */
 interface Line {
   readonly table: EntryTable<Entry>
   /** How many keys have come. */
   births: number
+  /** True once a key or a state was an object. */
+  holdsObjects: boolean
 }
 
 /** What differs from an earlier version. A key that went and came again is in both. */
@@ -62,7 +62,7 @@ export class StateMap {
   constructor(byTime: boolean)
   /** @internal */
   constructor(byTime: boolean, line: Line, number: number)
-  constructor(byTime: boolean, line: Line = { table: new EntryTable(), births: 0 }, number = 0) {
+  constructor(byTime: boolean, line: Line = newLine(0), number = 0) {
     this.#byTime = byTime
     this.#line = line
     this.#number = number
@@ -72,7 +72,7 @@ export class StateMap {
 
   /** The entries in a map of their own. `births` is how many keys had come when they were taken. */
   static of(byTime: boolean, entries: Iterable<StateEntry>, births: number): StateMap {
-    const map = new StateMap(byTime, { table: new EntryTable(), births }, 0)
+    const map = new StateMap(byTime, newLine(births), 0)
     for (const entry of entries) map.putBack(entry)
     return map
   }
@@ -118,6 +118,7 @@ export class StateMap {
   #put(key: unknown, state: unknown, time: number, bornBefore: number | null): void {
     this.#assertNewest()
     const { table } = this.#line
+    if (typeof state === 'object' || typeof key === 'object') this.#line.holdsObjects = true
     const id = identityOf(key)
     const before = table.get(id)
     if (before !== null && before.madeIn === this.#number) {
@@ -130,7 +131,7 @@ export class StateMap {
     const entry: Entry = { key, state, time, id, born, madeIn: this.#number }
     if (this.#byTime) table.setLast(entry)
     else table.set(entry)
-    if (before !== null) before.madeIn = REPLACED
+    if (before !== null) before.madeIn = -this.#number
     this.#steps?.push(before, entry)
   }
 
@@ -141,7 +142,7 @@ export class StateMap {
     const before = table.get(id)
     if (before === null) return
     table.delete(id)
-    before.madeIn = REPLACED
+    before.madeIn = -this.#number
     this.#steps?.push(before, null)
   }
 
@@ -179,11 +180,11 @@ export class StateMap {
     if (older === this) return { removed: [], updated: [] }
     if (!this.follows(older)) return this.#differenceFrom(older.entries())
     const steps = older.#stepsUpTo(this)
-    // What later versions replaced is still the entry here.
-    const here = this.#next === null ? null : lastOf(steps)
     const birthsBefore = older.births
     const removed: Entry[] = []
-    const updated: Entry[] = []
+    // In full length at once: what an array leaves behind as it grows is several times its size.
+    const updated = new Array<Entry>(steps.reduce((sum, { length }) => sum + length / 2, 0))
+    let length = 0
     const came: Entry[] = []
     for (const version of steps) {
       for (let i = 0; i < version.length; i += 2) {
@@ -191,12 +192,13 @@ export class StateMap {
         const after = version[i + 1]!
         if (after === null) {
           if (before!.born <= birthsBefore) removed.push(before!)
-        } else if (here === null ? after.madeIn !== REPLACED : here.get(after.id) === after) {
-          if (this.#byTime || after.born <= birthsBefore) updated.push(after)
+        } else if (after.madeIn >= 0 || -after.madeIn > this.#number) {
+          if (this.#byTime || after.born <= birthsBefore) updated[length++] = after
           else came.push(after)
         }
       }
     }
+    updated.length = length
     if (this.#byTime) updated.sort(inOrderOfTime)
     for (const entry of came.sort(inOrderOfBirth)) updated.push(entry)
     return { removed, updated }
@@ -219,6 +221,11 @@ export class StateMap {
     return this.#next === null ? this.#line.births : this.#next.#birthsBefore
   }
 
+  /** True if keys or states are objects, which can be changed in place. */
+  get holdsObjects(): boolean {
+    return this.#line.holdsObjects
+  }
+
   get size(): number {
     return this.#next === null ? this.#line.table.size : this.entries().length
   }
@@ -238,11 +245,8 @@ export class StateMap {
   }
 }
 
-/** The entries that the last steps put there, by id. */
-function lastOf(versions: readonly Steps[]): Map<unknown, Entry | null> {
-  const last = new Map<unknown, Entry | null>()
-  for (const steps of versions) for (let i = 0; i < steps.length; i += 2) last.set(idOf(steps, i), steps[i + 1]!)
-  return last
+function newLine(births: number): Line {
+  return { table: new EntryTable(), births, holdsObjects: false }
 }
 
 function idOf(steps: Steps, i: number): unknown {

@@ -13,6 +13,15 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length)
   }
 
+  get capacity(): number {
+    return this.#bytes.length
+  }
+
+  /** Begins anew. */
+  clear(): void {
+    this.#length = 0
+  }
+
   byte(value: number): void {
     if (this.#length === this.#bytes.length) this.#grow(1)
     this.#bytes[this.#length++] = value

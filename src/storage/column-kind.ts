@@ -62,18 +62,23 @@ function areThe(only: unknown, values: readonly unknown[]): boolean {
   return true
 }
 
+function areNumbers(values: readonly unknown[]): boolean {
+  for (let i = 0; i < values.length; i++) if (typeof values[i] !== 'number') return false
+  return true
+}
+
 function numberColumn(values: readonly unknown[]): number {
   let min = 0
   let max = 0
-  let isInteger = true
   for (let i = 0; i < values.length; i++) {
     const value = values[i]
     if (typeof value !== 'number') return Column.mixed
-    if ((value | 0) !== value || (value === 0 && Object.is(value, -0))) isInteger = false
-    if (value < min) min = value
-    if (value > max) max = value
+    const integer = value | 0
+    // There is no -0 among integers.
+    if (integer !== value || (integer === 0 && 1 / value < 0)) return areNumbers(values) ? Column.float64 : Column.mixed
+    if (integer < min) min = integer
+    if (integer > max) max = integer
   }
-  if (!isInteger) return Column.float64
   if (min >= -0x80 && max < 0x80) return Column.int8
   return min >= -0x8000 && max < 0x8000 ? Column.int16 : Column.int32
 }

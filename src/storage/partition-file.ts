@@ -23,7 +23,7 @@ export function partitionFileName(partition: number): string {
 export type EncodedChunk = readonly [records: number, bytes: Buffer]
 
 /** The records in arrays as long as chunks are. */
-export function* inChunkLengths<T>(records: readonly T[]): Generator<T[]> {
+function* inChunkLengths<T>(records: readonly T[]): Generator<T[]> {
   for (let from = 0; from < records.length; from += CHUNK_RECORDS) yield records.slice(from, from + CHUNK_RECORDS)
 }
 

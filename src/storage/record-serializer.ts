@@ -9,6 +9,12 @@ import { formatVersion } from './record-format.js'
 import { readColumn } from './record-reader.js'
 import { writeColumn } from './record-writer.js'
 
+/** A writer larger than this is not kept. */
+const SPARE_BYTES_MAX = 4 * 1024 * 1024
+
+/** The writer of the call before, which has grown as large as is usual; null while it is in use. */
+let spare: ByteWriter | null = null
+
 /**
  * The records as bytes. Plain objects, arrays, text, numbers (NaN and -0 too), bigint, booleans, null, undefined, Date, Map,
  * Set, Buffer, ArrayBuffer and typed arrays come back equal; two references to one object come back as two objects.
@@ -17,11 +23,18 @@ import { writeColumn } from './record-writer.js'
  * back) and a value that contains itself.
  */
 export function serializeRecords(records: readonly unknown[]): Buffer {
-  const writer = new ByteWriter(64 + records.length * 16)
-  writer.byte(formatVersion)
-  writer.count(records.length)
-  writeColumn(writer, records, 0)
-  return Buffer.from(writer.written)
+  // Packing a value may serialize others, which then need a writer of their own.
+  const writer = spare ?? new ByteWriter(64 + records.length * 16)
+  spare = null
+  try {
+    writer.byte(formatVersion)
+    writer.count(records.length)
+    writeColumn(writer, records, 0)
+    return Buffer.from(writer.written)
+  } finally {
+    writer.clear()
+    if (writer.capacity <= SPARE_BYTES_MAX) spare = writer
+  }
 }
 
 /** The records of bytes that `serializeRecords` made. Throws `CHECKPOINT_INVALID` for anything else. */

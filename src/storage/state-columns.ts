@@ -35,6 +35,51 @@ export class StateColumns {
   }
 }
 
+/** Puts states into columns, one after another. */
+export class ColumnsWriter {
+  readonly #hasKeys: boolean
+  readonly #capacity: number
+  #length = 0
+  #numbers: number[] = []
+  #keys: unknown[] = []
+  #states: unknown[] = []
+  #times: Time[] = []
+
+  /** Without keys each stays as it is. `capacity` is how many there will mostly be at a time. */
+  constructor(hasKeys: boolean, capacity: number) {
+    this.#hasKeys = hasKeys
+    this.#capacity = capacity
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  add(number: number, key: unknown, state: unknown, time: Time): void {
+    if (this.#length === 0) this.#begin()
+    this.#numbers[this.#length] = number
+    if (this.#hasKeys) this.#keys[this.#length] = key
+    this.#states[this.#length] = state
+    this.#times[this.#length++] = time
+  }
+
+  // In full length at once: arrays that grow leave several times their size to be collected.
+  #begin(): void {
+    this.#numbers = new Array(this.#capacity)
+    if (this.#hasKeys) this.#keys = new Array(this.#capacity)
+    this.#states = new Array(this.#capacity)
+    this.#times = new Array(this.#capacity)
+  }
+
+  /** What was added since the last time. */
+  take(): StateColumns {
+    const [numbers, keys, states, times] = [this.#numbers, this.#keys, this.#states, this.#times]
+    for (const column of [numbers, keys, states, times]) column.length = this.#length
+    this.#length = 0
+    return new StateColumns(numbers, this.#hasKeys ? keys : null, states, times)
+  }
+}
+
 /** The numbers of keys that have gone. */
 export class GoneStates {
   readonly numbers: readonly number[]
@@ -66,9 +111,9 @@ storableClass(
   (numbers) => new GoneStates(numbers),
 )
 
-/** A record as a chunk of the file of a partition. */
-export function encodedStateRecord(record: StateRecord): EncodedChunk {
-  return [1, serializeRecords([record])]
+/** Each record as a chunk of the file of a partition, encoded when it is asked for. Throws `NOT_SERIALIZABLE`. */
+export function* encodedStateRecords(records: Iterable<StateRecord>): Generator<EncodedChunk> {
+  for (const record of records) yield [1, serializeRecords([record])]
 }
 
 /** In the place of a state's row: its key has gone. */
@@ -110,34 +155,27 @@ export class StateChanges {
 
   /** What is left of these states of the whole, as they are now. */
   laidOver(whole: StateColumns): StateColumns {
-    const numbers: number[] = []
-    const keys: unknown[] = []
-    const states: unknown[] = []
-    const times: Time[] = []
+    const left = new ColumnsWriter(true, whole.numbers.length)
     for (let i = 0; i < whole.numbers.length; i++) {
       const number = whole.numbers[i]!
       const row = this.#rows.get(number)
+      if (row === undefined) left.add(number, whole.keys![i], whole.states[i], whole.times[i]!)
       // A number that has come again is another key's now.
-      if (row !== undefined && (row === GONE || this.#keys[row] !== KNOWN)) continue
-      numbers.push(number)
-      keys.push(whole.keys![i])
-      states.push(row === undefined ? whole.states[i] : this.#states[row])
-      times.push(row === undefined ? whole.times[i]! : this.#times[row]!)
+      else if (row !== GONE && this.#keys[row] === KNOWN)
+        left.add(number, whole.keys![i], this.#states[row], this.#times[row]!)
     }
-    return new StateColumns(numbers, keys, states, times)
+    return left.take()
   }
 
   /** What came since. */
   added(): StateColumns {
-    const came: number[] = []
-    for (let row = 0; row < this.#numbers.length; row++)
-      if (this.#keys[row] !== KNOWN && this.#rows.get(this.#numbers[row]!) === row) came.push(row)
-    return new StateColumns(
-      came.map((row) => this.#numbers[row]!),
-      came.map((row) => this.#keys[row]),
-      came.map((row) => this.#states[row]),
-      came.map((row) => this.#times[row]!),
-    )
+    const came = new ColumnsWriter(true, CHUNK_RECORDS)
+    for (let row = 0; row < this.#numbers.length; row++) {
+      const number = this.#numbers[row]!
+      if (this.#keys[row] !== KNOWN && this.#rows.get(number) === row)
+        came.add(number, this.#keys[row], this.#states[row], this.#times[row]!)
+    }
+    return came.take()
   }
 }
 
@@ -158,19 +196,14 @@ export function* mergedStates(
 
 /** The same states in columns of the length that chunks have: what is left of the whole becomes short where many keys went. */
 export function* inChunks(all: Iterable<StateColumns>): Generator<StateColumns> {
-  let [numbers, keys, states, times]: [number[], unknown[], unknown[], Time[]] = [[], [], [], []]
-  for (const columns of all) {
-    for (let i = 0; i < columns.numbers.length; i++) {
-      numbers.push(columns.numbers[i]!)
-      keys.push(columns.keys![i])
-      states.push(columns.states[i])
-      times.push(columns.times[i]!)
-      if (numbers.length < CHUNK_RECORDS) continue
-      yield new StateColumns(numbers, keys, states, times)
-      ;[numbers, keys, states, times] = [[], [], [], []]
+  const chunk = new ColumnsWriter(true, CHUNK_RECORDS)
+  for (const { numbers, keys, states, times } of all) {
+    for (let i = 0; i < numbers.length; i++) {
+      chunk.add(numbers[i]!, keys![i], states[i], times[i]!)
+      if (chunk.length === CHUNK_RECORDS) yield chunk.take()
     }
   }
-  if (numbers.length > 0) yield new StateColumns(numbers, keys, states, times)
+  if (chunk.length > 0) yield chunk.take()
 }
 
 /**
@@ -186,9 +219,5 @@ export async function mergeStatePartition(
   for (const directory of directories)
     parts.push(new ChunkedRecords((await readPartition(directory, partition)) as Iterable<StateRecord[]>))
   const [whole, ...layers] = parts
-  await createPartition(target, partition, encodedStates(inChunks(mergedStates(whole!, layers))))
-}
-
-function* encodedStates(all: Iterable<StateColumns>): Generator<EncodedChunk> {
-  for (const columns of all) yield encodedStateRecord(columns)
+  await createPartition(target, partition, encodedStateRecords(inChunks(mergedStates(whole!, layers))))
 }

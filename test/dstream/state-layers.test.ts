@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { changedStates } from '../../dist/dstream/state-layers.js'
 import { StateMap } from '../../dist/dstream/state-map.js'
-import { allEncoded, DeferredChunk, type LayerChunk } from '../../dist/storage/deferred-chunk.js'
+import { allEncoded, DeferredChunks, type LayerChunk } from '../../dist/storage/deferred-chunks.js'
 import { deserializeRecords, serializeRecords } from '../../dist/storage/record-serializer.js'
 import { GoneStates, StateColumns } from '../../dist/storage/state-columns.js'
 
@@ -31,7 +31,7 @@ test('values are encoded later, as they were', async () => {
   next.put('a', 3, 3)
   next.remove('c')
   next.copy().put('a', 4, 4)
-  expect(chunks.some((chunk) => chunk instanceof DeferredChunk)).toBe(true)
+  expect(chunks.some((chunk) => chunk instanceof DeferredChunks)).toBe(true)
   expect(recordsOf(chunks)).toEqual([
     new GoneStates([2]),
     new StateColumns([1], null, [2], [2]),

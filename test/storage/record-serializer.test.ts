@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { DeferredChunks } from '../../src/storage/deferred-chunks.js'
 import { deserializeRecords, serializeRecords } from '../../src/storage/record-serializer.js'
 
 const runs = Math.ceil(300 * Number(process.env.MILLRACE_BUDGET ?? 1))
@@ -105,6 +106,22 @@ describe('serialized records', () => {
       )
     })
   }
+
+  it('leave nothing behind in what is serialized after them, whether they were refused or are longer', () => {
+    const first = serializeRecords(['first', 1])
+    expect(() => serializeRecords(['fine', { f: roundTrip }])).toThrowError()
+    const long = Array.from({ length: 40_000 }, (_, i) => i + 0.5)
+    expect(roundTrip(long)).toEqual(long)
+    expect(roundTrip([1, -1, 3])).toEqual([1, -1, 3])
+    expect(deserializeRecords(first)).toEqual(['first', 1])
+  })
+
+  it('may be serialized while others are: a value that is packed serializes what it holds', () => {
+    const packed = new DeferredChunks(() => [[1, serializeRecords(['inside'])]])
+    const [before, back, after] = roundTrip(['before', packed, 'after']) as [string, DeferredChunks, string]
+    expect([before, after]).toEqual(['before', 'after'])
+    expect([...back.encoded()].map(([, bytes]) => deserializeRecords(bytes))).toEqual([['inside']])
+  })
 
   it('are refused with CHECKPOINT_INVALID when bytes are missing', () => {
     const bytes = serializeRecords(['some', 'text', { a: [1, 2.5] }, 7])
