@@ -47,6 +47,9 @@ export interface SupervisorOptions {
 /** Restart delays double up to this, and start anew once the receiver has run for as long. */
 const restartDelayMaxMs = 60_000
 
+/** How long a stop waits for the receiver. */
+const stopMaxMs = 10_000
+
 export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
   readonly streamId: number
   readonly #receiver: Receiver<T>
@@ -56,6 +59,7 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
   #state: 'initialized' | 'started' | 'restarting' | 'stopped' = 'initialized'
   /** Everything done to the receiver, one after the other. */
   #work: Promise<void> = Promise.resolve()
+  #ended: Promise<void> = Promise.resolve()
   #startedAt = 0
   #failures = 0
   #cancelDelay: () => void = () => {}
@@ -83,10 +87,10 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
     await this.#then(() => this.#startReceiver())
   }
 
-  /** Stops the receiver for good; resolves when `onStop` is done and what it received is stored. */
+  /** Stops the receiver for good; resolves when `onStop` is done, or given up after ten seconds, and what it received is stored. */
   async shutdown(): Promise<void> {
     this.#stopWith('The streaming context is stopping', null)
-    await this.#work
+    await this.#ended
   }
 
   setRate(ratePerSecond: number | null): void {
@@ -181,11 +185,29 @@ export class ReceiverSupervisor<T = unknown> implements ReceiverSink<T> {
     const wasRunning = this.#state === 'started'
     this.#state = 'stopped'
     this.#cancelDelay()
-    void this.#then(async () => {
+    const stopped = this.#then(async () => {
       if (wasRunning) await this.#stopReceiver()
-      await this.#generator.stop()
-      this.#options.events.stopped(message, error)
     })
+    this.#ended = this.#end(stopped, message, error)
+  }
+
+  async #end(receiverStopped: Promise<void>, message: string, error: Error | null): Promise<void> {
+    const { clock, events } = this.#options
+    const late = new Promise<'late'>((resolve) => {
+      const cancel = clock.at(clock.now() + stopMaxMs, () => resolve('late'))
+      void receiverStopped.then(cancel)
+    })
+    if ((await Promise.race([receiverStopped, late])) === 'late') {
+      this.reportError(
+        `${this.#receiver.constructor.name} does not stop; nothing waits for it any more`,
+        new MillraceError(
+          'RECEIVER_FAILED',
+          `The promise of its onStop, or of onStart before it, has not settled within ${stopMaxMs / 1000} s.`,
+        ),
+      )
+    }
+    await this.#generator.stop()
+    events.stopped(message, error)
   }
 
   #nextDelayMs(): number {

@@ -67,11 +67,11 @@ export class SavedLayers {
     for (const layer of this.#layers.get(operator) ?? []) if (!needed.has(layer)) await this.remove(operator, layer)
   }
 
-  /** Deletes what lies there and was never added, once `check` has not thrown at its path and layer. */
+  /** Deletes what lies there and was never added, once `check` has not thrown at its path and layer. Rejects with the system's error. */
   async tidy(check: (path: string, layer: string) => void): Promise<void> {
     const known = new Set<string>()
     for (const [operator, layers] of this.#layers) for (const layer of layers) known.add(this.path(operator, layer))
-    for (const operator of await readdir(this.#directory).catch(() => [])) {
+    for (const operator of await namesIn(this.#directory)) {
       for (const layer of await readdir(join(this.#directory, operator)).catch(() => [])) {
         const path = join(this.#directory, operator, layer)
         if (known.has(path)) continue
@@ -86,5 +86,15 @@ export class SavedLayers {
     await rm(path, { recursive: true, force: true }).catch((error: unknown) => {
       this.#onError(`Old state in ${path} could not be deleted`, toError(error))
     })
+  }
+}
+
+/** The names in a directory, none if it is not there; rejects for what is no directory, or may not be read. */
+async function namesIn(path: string): Promise<readonly string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
   }
 }

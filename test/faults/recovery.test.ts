@@ -412,6 +412,14 @@ describe('a checkpoint directory', () => {
       async () => mkdir(join(directory, 'log', 'log-0000000001.mlog'), { recursive: true }),
       'EISDIR',
     ],
+    [
+      'a file in the place of its state',
+      async () => {
+        await mkdir(join(directory, 'log'))
+        await writeFile(join(directory, 'state'), '')
+      },
+      'ENOTDIR',
+    ],
   ])('is refused with %s, and not put aside', async (_, spoil, reason) => {
     await spoil()
     const before = await readdir(directory)

@@ -160,4 +160,36 @@ describe('ReceiverSupervisor', () => {
       'stopped: The streaming context is stopping',
     ])
   })
+
+  test.each(['onStop', 'onStart'])('is not waited for after ten seconds when %s never ends', async (what) => {
+    const receiver = new Recorder()
+    let end = (): void => {}
+    const never = (): Promise<void> =>
+      new Promise((resolve) => {
+        end = resolve
+      })
+    if (what === 'onStop') receiver.stopping = never
+    else receiver.start = never
+    const { clock, events, stored, supervisor } = supervise(receiver)
+    const started = supervisor.start()
+    if (what === 'onStop') await started
+    receiver.store(1)
+    const stopped = supervisor.shutdown()
+    await settle()
+    clock.advance(9_999)
+    await settle()
+    expect(events).toEqual(['started'])
+    clock.advance(1)
+    await stopped
+    expect(stored).toEqual([[1]])
+    const expected = [
+      'started',
+      'error: Recorder does not stop; nothing waits for it any more: The promise of its onStop, or of onStart before it, has not settled within 10 s.',
+      'stopped: The streaming context is stopping',
+    ]
+    expect(events).toEqual(expected)
+    end()
+    await settle()
+    expect(events).toEqual(expected)
+  })
 })
