@@ -350,13 +350,20 @@ export class StreamingContext extends ProcessContexts {
       this.#termination.end()
     }
     const { completed, skipped, unfinished } = this.#batches.counts
+    const hasUnprocessedInput = this.#engine.receivers.hasUnallocatedBlocks || unfinished > 0
+    if (timedOut && hasUnprocessedInput) {
+      const fate = this.#checkpoint === null ? 'is lost: there is no checkpoint' : 'runs at the next start'
+      this.#log.warn(`The stop reached its deadline before everything was processed; the rest ${fate}`, {
+        unfinishedBatches: unfinished,
+      })
+    }
     return {
       graceful: graceful && this.#termination.error === null && !timedOut,
       timedOut,
       completedBatches: completed,
       skippedBatches: skipped,
       unfinishedBatches: unfinished,
-      hasUnprocessedInput: this.#engine.receivers.hasUnallocatedBlocks || unfinished > 0,
+      hasUnprocessedInput,
     }
   }
 

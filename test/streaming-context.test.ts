@@ -1,10 +1,14 @@
 /** Spark's states and errors, the life of a batch, and what a stop leaves behind. */
 import { readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { MillraceError, Receiver, StorageLevel, StreamingContext, type StreamingListener } from 'millrace'
 import { ManualClock } from 'millrace/testing'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { Log } from '../dist/log.js'
 import { collectBatches, settle, testContext } from './support/contexts.js'
+import { Hand } from './support/durable-job.js'
 
 class Source extends Receiver<number> {
   onStopCalls = 0
@@ -294,6 +298,33 @@ describe('batches', () => {
     release()
     expect(await stopped).toMatchObject({ completedBatches: 1, unfinishedBatches: batches - 1 })
     await ssc.awaitTermination()
+  })
+
+  test.each([
+    ['is lost: there is no checkpoint', false],
+    ['runs at the next start', true],
+  ])('a graceful stop that comes to its deadline says that the rest %s', async (fate, hasCheckpoint) => {
+    const lines: string[] = []
+    const clock = new ManualClock(0)
+    const log = new Log('warn', {}, (line) => lines.push(line))
+    const conf = { 'spark.streaming.gracefulStopTimeout': '20ms' }
+    const ssc = new StreamingContext({ appName: 'hasty', batchInterval: 1000, conf }, { clock, log })
+    const directory = await mkdtemp(join(tmpdir(), 'millrace-stop-'))
+    onTestFinished(() => rm(directory, { recursive: true }))
+    if (hasCheckpoint) ssc.checkpoint(directory)
+    const hand = new Hand()
+    let end = (): void => {}
+    ssc.receiverStream(hand).foreachRDD(() => new Promise((resolve) => (end = resolve)))
+    await ssc.start()
+    await hand.give('slow')
+    clock.advance(1000)
+    await settle()
+    await hand.give('waits')
+    const stopped = ssc.stop({ graceful: true })
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    end()
+    expect(await stopped).toMatchObject({ timedOut: true, hasUnprocessedInput: true })
+    expect(lines).toEqual([expect.stringContaining(`before everything was processed; the rest ${fate}`)])
   })
 
   test('a failed batch stops the context; awaitTermination rejects every time, naming batch, operator and record', async () => {
