@@ -35,7 +35,7 @@ export class EntryTable<E extends Identified> {
   }
 
   get(id: unknown): E | null {
-    const place = this.#slots[2 * this.#find(id) + 1]!
+    const place = this.#slots[2 * this.#look(id) + 1]!
     return place === 0 ? null : this.#places[place - 1]!
   }
 
@@ -107,6 +107,15 @@ export class EntryTable<E extends Identified> {
     for (let i = 0; i < texts.length; i++) this.#touched = (this.#touched + texts[i]!.charCodeAt(0)) | 0
   }
 
+  /** Takes all entries out. */
+  clear(): void {
+    this.#slots = new Int32Array(2 * slotsMin)
+    this.#mask = slotsMin - 1
+    this.#places = []
+    this.#size = 0
+    this.#lastSlot = -1
+  }
+
   /** The entries from the first on, as long as `belongs` says yes. */
   takeWhile(belongs: (entry: E) => boolean): E[] {
     const taken: E[] = []
@@ -123,9 +132,12 @@ export class EntryTable<E extends Identified> {
     return this.#places.filter((entry) => entry !== null)
   }
 
-  /** The slot that has the id, or else the free one where it would go. */
+  /** The slot that has the id, or else the free one where it would go: that of the last look-up if it was for the same id. */
   #find(id: unknown): number {
-    if (this.#lastSlot >= 0 && this.#lastId === id) return this.#lastSlot
+    return this.#lastSlot >= 0 && this.#lastId === id ? this.#lastSlot : this.#look(id)
+  }
+
+  #look(id: unknown): number {
     const slots = this.#slots
     const hash = hashOf(id)
     let slot = hash & this.#mask
