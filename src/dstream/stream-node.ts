@@ -5,11 +5,13 @@
  */
 import { MillraceError } from '../errors.js'
 import { CallSite } from '../rdd/call-site.js'
+import type { Lineage } from '../rdd/lineage.js'
 import type { RDD } from '../rdd/rdd.js'
 import { StorageLevel } from '../rdd/storage-level.js'
 import type { AnyFunction } from '../rdd/task-function.js'
 import { isMultipleOf, type Time } from '../time.js'
 import type { DStreamGraph } from './dstream-graph.js'
+import { ownShuffles } from './own-shuffles.js'
 import { encodedLayer, layersMerged } from './state-layers.js'
 
 export abstract class StreamNode {
@@ -21,6 +23,8 @@ export abstract class StreamNode {
   readonly #order: number
   #name: string | null = null
   readonly #generated = new Map<Time, RDD<unknown>>()
+  /** For RDDs made here, the first id that was free before. */
+  readonly #firstIds = new WeakMap<RDD<unknown>, number>()
   /** Times whose RDDs stay, whatever is forgotten: what was saved of them is compared with later ones. */
   readonly retained: Set<Time> = new Set<Time>()
   #rememberMs = 0
@@ -193,8 +197,10 @@ export abstract class StreamNode {
     const known = this.#generated.get(time)
     if (known !== undefined) return known
     if (!this.isValid(time)) return null
+    const firstId = this.graph.context.firstFreeRddId
     const rdd = this.compute(time)
     if (rdd === null) return null
+    this.#firstIds.set(rdd, firstId)
     this.keep(time, rdd)
     return rdd
   }
@@ -210,7 +216,9 @@ export abstract class StreamNode {
     const rdd = this.#generated.get(time)
     if (rdd === undefined || rdd.lineage.type === 'checkpointed') return
     const job = { batchTime: time, outputId: null, name: `keep ${this.id}`, callSite: this.callSite }
-    rdd.lineage = await rdd.context.runner.checkpoint(rdd.lineage, null, job)
+    const history = rdd.lineage
+    rdd.lineage = await rdd.context.runner.checkpoint(history, null, job)
+    this.#forgetShuffles(rdd, history)
   }
 
   /** The RDD one slide before `time`, after making any that are missing before it, oldest first. */
@@ -258,5 +266,17 @@ export abstract class StreamNode {
 
   protected release(rdd: RDD<unknown>): void {
     if (this.#storageLevel !== null) rdd.context.runner.unpersist(rdd.id)
+    this.#forgetShuffles(rdd, rdd.lineage)
+  }
+
+  /** Lets go of what shuffles wrote for this RDD alone, without waiting for the garbage collector to find that nobody asks for it. */
+  #forgetShuffles(rdd: RDD<unknown>, history: Lineage): void {
+    const { runner } = rdd.context
+    const firstId = this.#firstIds.get(rdd)
+    if (runner.forgetShuffle === undefined || firstId === undefined) return
+    const kept = new Set<Lineage>()
+    for (const node of [this, ...this.dependencies])
+      for (const { lineage } of node.#generated.values()) kept.add(lineage)
+    for (const shuffle of ownShuffles(history, firstId, kept)) runner.forgetShuffle(shuffle)
   }
 }

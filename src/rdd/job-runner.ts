@@ -1,7 +1,7 @@
 /** What an RDD asks of an engine: to compute partitions. Every action is composed over `collect`. */
 import type { Time } from '../time.js'
 import type { CallSite } from './call-site.js'
-import type { Lineage } from './lineage.js'
+import type { Lineage, PartitionedLineage } from './lineage.js'
 import type { RecordArrays } from './record-arrays.js'
 
 /** What a job is for, as listeners, errors and Spark's page name it. */
@@ -27,6 +27,8 @@ export interface JobRunner {
   checkpoint(lineage: Lineage, directory: string | null, job: JobDescription): Promise<Lineage>
   /** Drops the cached partitions of this RDD. */
   unpersist(rddId: number): void
+  /** Drops what this shuffle wrote; it is written again if it is asked for after all. Absent where the cluster sees to it. */
+  forgetShuffle?(shuffle: PartitionedLineage): void
 }
 
 /** A running application on a cluster. */

@@ -278,6 +278,11 @@ export class SparkContext extends JobControl implements RddContext {
     return this.#nextRddId++
   }
 
+  /** What `nextRddId` will give; every RDD there is has a lower one. @internal */
+  get firstFreeRddId(): number {
+    return this.#nextRddId
+  }
+
   /** @internal */
   get checkpointDirectory(): string | null {
     return this.#checkpointDirectory

@@ -72,6 +72,10 @@ export class DagScheduler implements JobRunner {
     this.#tasks.forgetCached(rddId)
   }
 
+  forgetShuffle({ id }: PartitionedLineage): void {
+    this.#tasks.forgetShuffle(id)
+  }
+
   /** Runs the tasks of a stage after the map side of every shuffle beneath. */
   async #runStage(top: Lineage, tasks: readonly Task[], job: JobDescription): Promise<RecordArrays[]> {
     for (let attempt = 1; ; attempt++) {
