@@ -15,7 +15,7 @@ export function* chunksOf(entries: readonly StateEntry[]): Generator<StateColumn
   const chunk = new ColumnsWriter(true, Math.min(CHUNK_RECORDS, entries.length))
   for (const { born, key, state, time } of entries) {
     chunk.add(born, key, state, time)
-    if (chunk.length === CHUNK_RECORDS) yield chunk.take()
+    if (chunk.isFull) yield chunk.take()
   }
   if (chunk.length > 0) yield chunk.take()
 }
@@ -29,7 +29,7 @@ export function* recordsOf({ removed, updated }: StateDifference, births: number
   for (const { born, key, state, time } of updated) {
     const chunk = born > births ? came : changed
     chunk.add(born, key, state, time)
-    if (chunk.length === CHUNK_RECORDS) yield chunk.take()
+    if (chunk.isFull) yield chunk.take()
   }
   if (changed.length > 0) yield changed.take()
   if (came.length > 0) yield came.take()
@@ -37,7 +37,9 @@ export function* recordsOf({ removed, updated }: StateDifference, births: number
 
 /** The entries of columns with keys. */
 export function* entriesIn(all: Iterable<StateColumns>): Generator<StateEntry> {
-  for (const { numbers, keys, states, times } of all)
+  for (const columns of all) {
+    const { numbers, keys, states } = columns
     for (let i = 0; i < numbers.length; i++)
-      yield { key: keys![i], state: states[i], time: times[i]!, born: numbers[i]! }
+      yield { key: keys![i], state: states[i], time: columns.timeOf(i), born: numbers[i]! }
+  }
 }

@@ -16,22 +16,27 @@ import { serializeRecords } from './record-serializer.js'
 
 /** Some states, one after another in every column. */
 export class StateColumns {
-  readonly numbers: readonly number[]
+  readonly numbers: Uint32Array | Float64Array
   /** Null where each stays as it is. */
   readonly keys: readonly unknown[] | null
   readonly states: readonly unknown[]
-  readonly times: readonly Time[]
+  /** One for all of them, or one each. */
+  readonly times: Time | Float64Array
 
   constructor(
-    numbers: readonly number[],
+    numbers: Uint32Array | Float64Array,
     keys: readonly unknown[] | null,
     states: readonly unknown[],
-    times: readonly Time[],
+    times: Time | Float64Array,
   ) {
     this.numbers = numbers
     this.keys = keys
     this.states = states
     this.times = times
+  }
+
+  timeOf(row: number): Time {
+    return typeof this.times === 'number' ? this.times : this.times[row]!
   }
 }
 
@@ -39,44 +44,63 @@ export class StateColumns {
 export class ColumnsWriter {
   readonly #hasKeys: boolean
   readonly #capacity: number
-  #length = 0
-  #numbers: number[] = []
+  readonly #numbers: Float64Array
+  readonly #times: Float64Array
   #keys: unknown[] = []
   #states: unknown[] = []
-  #times: Time[] = []
+  #length = 0
+  #largest = 0
+  #hasOneTime = true
 
-  /** Without keys each stays as it is. `capacity` is how many there will mostly be at a time. */
+  /** Without keys each stays as it is. `capacity` is how many there may be at a time. */
   constructor(hasKeys: boolean, capacity: number) {
     this.#hasKeys = hasKeys
     this.#capacity = capacity
+    this.#numbers = new Float64Array(capacity)
+    this.#times = new Float64Array(capacity)
   }
 
   get length(): number {
     return this.#length
   }
 
-  add(number: number, key: unknown, state: unknown, time: Time): void {
-    if (this.#length === 0) this.#begin()
-    this.#numbers[this.#length] = number
-    if (this.#hasKeys) this.#keys[this.#length] = key
-    this.#states[this.#length] = state
-    this.#times[this.#length++] = time
+  get isFull(): boolean {
+    return this.#length === this.#capacity
   }
 
-  // In full length at once: arrays that grow leave several times their size to be collected.
+  add(number: number, key: unknown, state: unknown, time: Time): void {
+    const row = this.#length++
+    if (row === 0) this.#begin()
+    this.#numbers[row] = number
+    if (number > this.#largest) this.#largest = number
+    if (this.#hasKeys) this.#keys[row] = key
+    this.#states[row] = state
+    this.#times[row] = time
+    if (time !== this.#times[0]) this.#hasOneTime = false
+  }
+
   #begin(): void {
-    this.#numbers = new Array(this.#capacity)
-    if (this.#hasKeys) this.#keys = new Array(this.#capacity)
+    this.#largest = 0
+    this.#hasOneTime = true
+    // In full length at once: arrays that grow leave several times their size to be collected.
     this.#states = new Array(this.#capacity)
-    this.#times = new Array(this.#capacity)
+    if (this.#hasKeys) this.#keys = new Array(this.#capacity)
   }
 
   /** What was added since the last time. */
   take(): StateColumns {
-    const [numbers, keys, states, times] = [this.#numbers, this.#keys, this.#states, this.#times]
-    for (const column of [numbers, keys, states, times]) column.length = this.#length
+    const length = this.#length
+    const [keys, states] = [this.#keys, this.#states]
     this.#length = 0
-    return new StateColumns(numbers, this.#hasKeys ? keys : null, states, times)
+    states.length = length
+    if (this.#hasKeys) keys.length = length
+    const numbers = this.#numbers.subarray(0, length)
+    return new StateColumns(
+      this.#largest <= 0xffff_ffff ? new Uint32Array(numbers) : numbers.slice(),
+      this.#hasKeys ? keys : null,
+      states,
+      this.#hasOneTime ? (this.#times[0] ?? 0) : this.#times.slice(0, length),
+    )
   }
 }
 
@@ -98,10 +122,10 @@ storableClass(
   ({ numbers, keys, states, times }): readonly unknown[] => [numbers, keys, states, times],
   ([numbers, keys, states, times]) =>
     new StateColumns(
-      numbers as readonly number[],
+      numbers as Uint32Array | Float64Array,
       keys as readonly unknown[] | null,
       states as readonly unknown[],
-      times as readonly Time[],
+      times as Time | Float64Array,
     ),
 )
 storableClass(
@@ -138,44 +162,46 @@ export class StateChanges {
     }
   }
 
-  #put({ numbers, keys, states, times }: StateColumns): void {
+  #put(columns: StateColumns): void {
+    const { numbers, keys, states } = columns
     for (let i = 0; i < numbers.length; i++) {
       const row = this.#rows.get(numbers[i]!)
       if (row !== undefined && row !== GONE) {
         this.#states[row] = states[i]
-        this.#times[row] = times[i]!
+        this.#times[row] = columns.timeOf(i)
         continue
       }
       this.#rows.set(numbers[i]!, this.#numbers.push(numbers[i]!) - 1)
       this.#keys.push(keys === null ? KNOWN : keys[i])
       this.#states.push(states[i])
-      this.#times.push(times[i]!)
+      this.#times.push(columns.timeOf(i))
     }
   }
 
-  /** What is left of these states of the whole, as they are now. */
-  laidOver(whole: StateColumns): StateColumns {
+  /** What is left of these states of the whole, as they are now; null for nothing. */
+  laidOver(whole: StateColumns): StateColumns | null {
     const left = new ColumnsWriter(true, whole.numbers.length)
     for (let i = 0; i < whole.numbers.length; i++) {
       const number = whole.numbers[i]!
       const row = this.#rows.get(number)
-      if (row === undefined) left.add(number, whole.keys![i], whole.states[i], whole.times[i]!)
+      if (row === undefined) left.add(number, whole.keys![i], whole.states[i], whole.timeOf(i))
       // A number that has come again is another key's now.
       else if (row !== GONE && this.#keys[row] === KNOWN)
         left.add(number, whole.keys![i], this.#states[row], this.#times[row]!)
     }
-    return left.take()
+    return left.length > 0 ? left.take() : null
   }
 
-  /** What came since. */
-  added(): StateColumns {
+  /** What came since, in chunks. */
+  *added(): Generator<StateColumns> {
     const came = new ColumnsWriter(true, CHUNK_RECORDS)
     for (let row = 0; row < this.#numbers.length; row++) {
       const number = this.#numbers[row]!
-      if (this.#keys[row] !== KNOWN && this.#rows.get(number) === row)
-        came.add(number, this.#keys[row], this.#states[row], this.#times[row]!)
+      if (this.#keys[row] === KNOWN || this.#rows.get(number) !== row) continue
+      came.add(number, this.#keys[row], this.#states[row], this.#times[row]!)
+      if (came.isFull) yield came.take()
     }
-    return came.take()
+    if (came.length > 0) yield came.take()
   }
 }
 
@@ -188,19 +214,19 @@ export function* mergedStates(
   for (const layer of layers) changes.add(layer)
   for (const columns of whole) {
     const left = changes.laidOver(columns as StateColumns)
-    if (left.numbers.length > 0) yield left
+    if (left !== null) yield left
   }
-  const added = changes.added()
-  if (added.numbers.length > 0) yield added
+  yield* changes.added()
 }
 
 /** The same states in columns of the length that chunks have: what is left of the whole becomes short where many keys went. */
 export function* inChunks(all: Iterable<StateColumns>): Generator<StateColumns> {
   const chunk = new ColumnsWriter(true, CHUNK_RECORDS)
-  for (const { numbers, keys, states, times } of all) {
+  for (const columns of all) {
+    const { numbers, keys, states } = columns
     for (let i = 0; i < numbers.length; i++) {
-      chunk.add(numbers[i]!, keys![i], states[i], times[i]!)
-      if (chunk.length === CHUNK_RECORDS) yield chunk.take()
+      chunk.add(numbers[i]!, keys![i], states[i], columns.timeOf(i))
+      if (chunk.isFull) yield chunk.take()
     }
   }
   if (chunk.length > 0) yield chunk.take()

@@ -34,8 +34,8 @@ test('values are encoded later, as they were', async () => {
   expect(chunks.some((chunk) => chunk instanceof DeferredChunks)).toBe(true)
   expect(recordsOf(chunks)).toEqual([
     new GoneStates([2]),
-    new StateColumns([1], null, [2], [2]),
-    new StateColumns([3], ['c'], [1], [2]),
+    new StateColumns(new Uint32Array([1]), null, [2], 2),
+    new StateColumns(new Uint32Array([3]), ['c'], [1], 2),
   ])
 })
 
@@ -43,12 +43,12 @@ test('objects are encoded at once, since a later batch may change them in place'
   const state = { n: 2 }
   const { chunks } = await changed({ n: 1 }, (states) => states.put('a', state, 2))
   state.n = 3
-  expect(recordsOf(chunks)).toEqual([new StateColumns([1], null, [{ n: 2 }], [2])])
+  expect(recordsOf(chunks)).toEqual([new StateColumns(new Uint32Array([1]), null, [{ n: 2 }], 2)])
 })
 
 test('a chunk that crosses a boundary is the same behind it', async () => {
   const { chunks } = await changed(1, (states) => states.put('a', 2, 2))
   expect(recordsOf(deserializeRecords(serializeRecords(chunks)) as unknown as Chunks)).toEqual([
-    new StateColumns([1], null, [2], [2]),
+    new StateColumns(new Uint32Array([1]), null, [2], 2),
   ])
 })

@@ -1,27 +1,31 @@
 /** Saved states in columns, and layers of changes laid over them by the numbers of their keys. */
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { GoneStates, inChunks, mergedStates, StateColumns, type StateRecord } from '../../dist/storage/state-columns.js'
+import { deserializeRecords, serializeRecords } from '../../dist/storage/record-serializer.js'
+import {
+  ColumnsWriter,
+  GoneStates,
+  inChunks,
+  mergedStates,
+  type StateColumns,
+  type StateRecord,
+} from '../../dist/storage/state-columns.js'
 
 type Row = readonly [number: number, key: unknown, state: unknown, time: number]
 
-const came = (...rows: Row[]): StateColumns =>
-  new StateColumns(
-    rows.map(([number]) => number),
-    rows.map(([, key]) => key),
-    rows.map(([, , state]) => state),
-    rows.map(([, , , time]) => time),
-  )
-const changed = (...rows: (readonly [number: number, state: unknown, time: number])[]): StateColumns =>
-  new StateColumns(
-    rows.map(([number]) => number),
-    null,
-    rows.map(([, state]) => state),
-    rows.map(([, , time]) => time),
-  )
+const came = (...rows: Row[]): StateColumns => {
+  const columns = new ColumnsWriter(true, rows.length)
+  for (const row of rows) columns.add(...row)
+  return columns.take()
+}
+const changed = (...rows: (readonly [number: number, state: unknown, time: number])[]): StateColumns => {
+  const columns = new ColumnsWriter(false, rows.length)
+  for (const [number, state, time] of rows) columns.add(number, null, state, time)
+  return columns.take()
+}
 const rowsOf = (all: Iterable<StateColumns>): Row[] =>
-  [...all].flatMap(({ numbers, keys, states, times }) =>
-    numbers.map((number, i): Row => [number, keys![i], states[i], times[i]!]),
+  [...all].flatMap((columns) =>
+    [...columns.numbers].map((number, i): Row => [number, columns.keys![i], columns.states[i], columns.timeOf(i)]),
   )
 const laid = (...layers: StateRecord[][]): Row[] => rowsOf(mergedStates([whole], layers))
 
@@ -94,4 +98,36 @@ it('gathers what is left of many columns into long ones', () => {
   const chunks = [...inChunks(many)]
   expect(chunks.map(({ numbers }) => numbers.length)).toEqual([4096, 4096, 1808])
   expect(rowsOf(chunks)).toEqual(rowsOf(many))
+})
+
+it('keeps numbers of any size and times that differ, and is the same when it is read back', () => {
+  const rows: Row[] = [
+    [1, 'a', 1, 1_700_000_000_000],
+    [2 ** 32, 'b', null, 1_700_000_000_200],
+    [2 ** 53 - 1, 'c', { n: 1 }, 0],
+  ]
+  const [back] = deserializeRecords(serializeRecords([came(...rows)])) as [StateColumns]
+  expect(rowsOf([back])).toEqual(rows)
+  const same = came(...rows.slice(0, 2).map(([, ...rest], i): Row => [i + 1, rest[0], rest[1], 7]))
+  expect(same.times).toBe(7)
+  expect(rowsOf(deserializeRecords(serializeRecords([same])) as StateColumns[])).toEqual([
+    [1, 'a', 1, 7],
+    [2, 'b', null, 7],
+  ])
+})
+
+it('begins anew with every chunk', () => {
+  const columns = new ColumnsWriter(true, 2)
+  columns.add(2 ** 40, 'a', 1, 1)
+  columns.add(1, 'b', 2, 2)
+  expect(columns.isFull).toBe(true)
+  const first = columns.take()
+  columns.add(3, 'c', 3, 5)
+  const second = columns.take()
+  expect(rowsOf([first, second])).toEqual([
+    [2 ** 40, 'a', 1, 1],
+    [1, 'b', 2, 2],
+    [3, 'c', 3, 5],
+  ])
+  expect([second.numbers, second.times]).toEqual([new Uint32Array([3]), 5])
 })
