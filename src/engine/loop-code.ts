@@ -96,7 +96,7 @@ export function loopCode(operations: readonly FusedOperation[], terminal: Termin
     to |= 0
     ${terminal.type === 'fold' ? 'let acc = out.value' : ''}
     ${terminal.type === 'collect' ? 'const collected = out.open()' : ''}
-    ${terminal.type === 'combine' ? 'const { texts, primitive } = out' : ''}
+    ${terminal.type === 'combine' ? 'const table = out.primitive' : ''}
     try {
       ${loopsOf(terminal, (end) => `step = 0; const v0 = records[i]; ${steps} step = ${operations.length}; ${end} ${close}`, last, values, close === '')}
     } catch (error) { throw new LoopFailure(error, step, records[i]) }
@@ -137,8 +137,8 @@ function combineCode({ create, merge }: Terminal & { type: 'combine' }, record: 
     const key = ${record}[0], value = ${record}[1];
     if (typeof key === 'object' && key !== null) out.addComposite(key, value);
     else {
-      const entry = typeof key === 'string' ? texts.get(key) : primitive.get(key);
-      if (entry === undefined || entry === null) out.insert(key, ${callOf(create, ['value'], values)});
+      const entry = table.get(key);
+      if (entry === undefined) out.insert(key, ${callOf(create, ['value'], values)});
       else entry.value = ${callOf(merge, ['entry.value', 'value'], values)};
     }`
 }

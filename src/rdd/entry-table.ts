@@ -107,15 +107,6 @@ export class EntryTable<E extends Identified> {
     for (let i = 0; i < texts.length; i++) this.#touched = (this.#touched + texts[i]!.charCodeAt(0)) | 0
   }
 
-  /** Takes all entries out. */
-  clear(): void {
-    this.#slots = new Int32Array(2 * slotsMin)
-    this.#mask = slotsMin - 1
-    this.#places = []
-    this.#size = 0
-    this.#lastSlot = -1
-  }
-
   /** The entries from the first on, as long as `belongs` says yes. */
   takeWhile(belongs: (entry: E) => boolean): E[] {
     const taken: E[] = []
