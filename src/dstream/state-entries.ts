@@ -10,14 +10,9 @@ export function columnsOf(entries: readonly StateEntry[]): StateColumns {
   return columns.take()
 }
 
-/** The entries in columns as long as chunks are, with their keys. */
-export function* chunksOf(entries: readonly StateEntry[]): Generator<StateColumns> {
-  const chunk = new ColumnsWriter(true, Math.min(CHUNK_RECORDS, entries.length))
-  for (const { born, key, state, time } of entries) {
-    chunk.add(born, key, state, time)
-    if (chunk.isFull) yield chunk.take()
-  }
-  if (chunk.length > 0) yield chunk.take()
+/** All states, as the records of their whole: what came since there were none. */
+export function wholeOf(entries: readonly StateEntry[]): Generator<StateRecord> {
+  return recordsOf({ removed: [], updated: entries }, 0)
 }
 
 /** What changed since there were `births` keys, as the records of a layer. */

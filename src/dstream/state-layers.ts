@@ -9,7 +9,7 @@ import { DeferredChunks, type LayerChunk } from '../storage/deferred-chunks.js'
 import { LayerChanges, type LayerRecord } from '../storage/layers.js'
 import { type EncodedChunk, encodedChunks } from '../storage/partition-file.js'
 import { encodedStateRecords, type StateRecord } from '../storage/state-columns.js'
-import { chunksOf, recordsOf } from './state-entries.js'
+import { recordsOf, wholeOf } from './state-entries.js'
 import type { StateMap } from './state-map.js'
 import type { StatePartition } from './state-update.js'
 
@@ -31,7 +31,7 @@ export const stateColumns: () => LibraryFunction = libraryFunction(
   'stateColumns',
   () =>
     ([partition]: Iterable<StatePartition> & readonly StatePartition[]) =>
-      chunksOf(partition!.states.entries()),
+      wholeOf(partition!.states.entries()),
 )
 
 /** All states of `mapWithState` as the chunks of a layer. */
@@ -40,7 +40,7 @@ export const encodedStates: () => LibraryFunction = libraryFunction(
   () =>
     ([partition]: Iterable<StatePartition> & readonly StatePartition[]) => {
       const entries = partition!.states.entries()
-      return layerOf(partition!.states, () => chunksOf(entries))
+      return layerOf(partition!.states, () => wholeOf(entries))
     },
 )
 

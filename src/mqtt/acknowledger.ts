@@ -1,4 +1,5 @@
 /** Acknowledges blocks once they are stored: those stored together in one write, on the connection they came by, and no faster than it takes them. */
+import { waitAtMost } from '../time.js'
 import type { Acknowledgements, PendingBlock } from './acknowledgements.js'
 import type { InFlightWindow } from './in-flight-window.js'
 import { Hold, type TapStream } from './tap-stream.js'
@@ -20,8 +21,9 @@ export class Acknowledger {
   #stream: TapStream | null = null
   #connection: number | undefined
   #isFlushScheduled = false
-  #hasFailed = false
   #drained: (() => void) | null = null
+  /** True once nothing is acknowledged any more. */
+  hasFailed = false
   /** Messages that came by the connection and wait for their acknowledgement. */
   unacknowledged = 0
 
@@ -74,25 +76,19 @@ export class Acknowledger {
 
   /** From now on nothing is acknowledged. */
   fail(): void {
-    this.#hasFailed = true
+    this.hasFailed = true
     this.#drained?.()
   }
 
   /** Resolves when nothing waits to be stored any more, or never will be acknowledged; at the latest after `ms` milliseconds. */
   async drained(ms: number): Promise<void> {
-    if (this.#queue.isEmpty || this.#hasFailed) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      this.#drained = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
+    if (this.#queue.isEmpty || this.hasFailed) return
+    await waitAtMost(ms, new Promise<void>((resolve) => (this.#drained = resolve)))
   }
 
   #flush(): void {
     this.#isFlushScheduled = false
-    if (this.#hasFailed) return
+    if (this.hasFailed) return
     const { packets, count } = this.#queue.takeStored(this.#connection)
     if (this.#stream !== null && count > 0) this.#acknowledge(this.#stream, packets, count)
     this.#events.flushed()

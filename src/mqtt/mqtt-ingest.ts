@@ -60,7 +60,6 @@ export class MqttIngest implements ConnectionUser {
   #stream: TapStream | null = null
   #accepted: Accepted | null = null
   #hasReportedOutage = false
-  #hasFailed = false
   #isStopping = false
 
   /** `known` outlives the ingest: what it knows of the session holds over a restart of the receiver. */
@@ -278,8 +277,7 @@ export class MqttIngest implements ConnectionUser {
 
   #storeFailed(block: PendingBlock, error: unknown): void {
     this.#filter.failed(block.sequence)
-    if (this.#hasFailed) return
-    this.#hasFailed = true
+    if (this.#acknowledger.hasFailed) return
     // From this block on nothing is acknowledged: the broker sends it all again, so QoS 2 ids of these blocks are not "taken before".
     this.#session.forget(this.#acknowledgements.openIdsFrom(block))
     this.#stream?.hold(Hold.STOPPING)

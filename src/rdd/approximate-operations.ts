@@ -1,5 +1,5 @@
 /** Actions that answer in time: exactly if all partitions are done by then, else with an estimate from those that are. */
-import { type Duration, toMilliseconds } from '../time.js'
+import { type Duration, toMilliseconds, waitAtMost } from '../time.js'
 import { countRecords } from './count-records.js'
 import { KeyedMap } from './keys.js'
 import { NumericOperations } from './numeric-operations.js'
@@ -101,15 +101,7 @@ async function inTime<P, R>({ rdd, action, timeout, evaluate }: Question<P, R>):
     while (next < numPartitions) parts.push(...(await rdd.run(action, [next++])))
   }
   const all = Promise.all(Array.from({ length: rdd.context.runner.defaultParallelism }, work))
-  let timer: NodeJS.Timeout | undefined
-  const timeUp = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, waitMs)
-  })
-  try {
-    await Promise.race([all, timeUp])
-  } finally {
-    clearTimeout(timer)
-  }
+  await waitAtMost(waitMs, all)
   // Whoever is content with the estimate does not look at what becomes of the rest.
   all.catch(() => {})
   return {

@@ -2,7 +2,7 @@
 import { MillraceError } from '../errors.js'
 import type { JobRunner } from './job-runner.js'
 import type { JobScopes } from './job-scope.js'
-import { type Lineage, parentsOf } from './lineage.js'
+import { ancestorsOf, type Lineage, parentsOf } from './lineage.js'
 import type { OutsideAccess } from './outside-access.js'
 import type { Partitioner } from './partitioner.js'
 import type { SparkContext } from './spark-context.js'
@@ -197,13 +197,6 @@ export abstract class LineageHandle {
       )
     }
   }
-}
-
-/** A node and everything it is made of. */
-function ancestorsOf(lineage: Lineage): Set<Lineage> {
-  const seen = new Set([lineage])
-  for (const node of seen) for (const parent of parentsOf(node)) seen.add(parent)
-  return seen
 }
 
 function describe(node: Lineage): string {

@@ -137,3 +137,10 @@ export function parentsOf(lineage: Lineage): readonly Lineage[] {
       return []
   }
 }
+
+/** A node and everything it is made of: those that `belong`, and what is reached over them. */
+export function ancestorsOf(lineage: Lineage, belongs: (node: Lineage) => boolean = () => true): Set<Lineage> {
+  const found = new Set([lineage].filter(belongs))
+  for (const node of found) for (const parent of parentsOf(node)) if (belongs(parent)) found.add(parent)
+  return found
+}

@@ -8,9 +8,9 @@
  * The batch that runs is not torn apart; but one that has not ended after a while, since an output waits for what never comes, is given up.
  */
 import type { ReceiverHost } from '../engine/engine.js'
+import { waitAtMost } from '../time.js'
 import type { JobGenerator } from './job-generator.js'
 import type { JobScheduler } from './job-scheduler.js'
-import { waitAtMost } from './wait-at-most.js'
 
 /** How long the batch that runs is waited for when nothing else is. */
 const LAST_BATCH_MS = 10_000

@@ -1,5 +1,5 @@
 /** The end of a context: what it waits for who waits, and the error that brought it about. */
-import { waitAtMost } from './wait-at-most.js'
+import { waitAtMost } from '../time.js'
 
 export class Termination {
   readonly #ended: Promise<void>
